@@ -1,0 +1,133 @@
+"""JSON for packets: the default codec, and the application's own.
+
+Both write and accept strict JSON only (RFC 8259): a browser could not parse ``NaN``, and a lone surrogate
+could not be sent on as UTF-8.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+from typing import Any, Protocol
+
+import msgspec
+
+from flask_realtime.protocol.errors import RemoteProtocolError
+from flask_realtime.protocol.socketio.rules import MAX_DEPTH
+
+
+class JSONCodec(Protocol):
+    """Turns data into JSON and back. A server has its own: there is no codec for the whole process."""
+
+    def dumps(self, obj: Any, /) -> bytes:
+        """Write compact JSON in UTF-8.
+
+        :raises TypeError: for an object that has no form in JSON.
+        :raises ValueError: for a value that has none.
+        """
+
+    def loads(self, text: str, /) -> Any:
+        """Read JSON.
+
+        :raises ValueError: for anything but strict JSON.
+        """
+
+
+def to_plain(obj: Any) -> Any:
+    """Turn an instance of a subclass of ``str``, ``int`` or ``float`` into the plain value.
+
+    This is the ``enc_hook`` of msgspec, which refuses such subclasses, while Flask's ``Markup`` and NumPy's
+    ``float64`` are what applications emit.
+
+    :raises TypeError: for any other object.
+    """
+    if isinstance(obj, str):
+        return str.__str__(obj)
+    if isinstance(obj, int):
+        return int.__int__(obj)
+    if isinstance(obj, float):
+        return float.__float__(obj)
+    raise TypeError(f"an object of type {type(obj).__qualname__!r} can't be sent")
+
+
+class MsgspecJSON:
+    """The default codec.
+
+    Dates, UUIDs, Decimals, enums, dataclasses and msgspec's Structs are written as msgspec writes them; NaN
+    and Infinity as ``null``, as JavaScript does. The keys of a dict are strings or numbers.
+    """
+
+    __slots__ = ("dumps", "loads")
+
+    def __init__(self) -> None:
+        # msgspec's own methods, without a Python function around them, which would cost as much again.
+        # Their errors are those that the protocol asks for: DecodeError is a ValueError.
+        self.dumps = msgspec.json.Encoder(enc_hook=to_plain).encode
+        self.loads = msgspec.json.Decoder().decode
+
+
+class JSONModule(Protocol):
+    """A module, or an object, with the two functions of the standard library's ``json``."""
+
+    def dumps(self, obj: Any, /) -> str | bytes:
+        """Write JSON."""
+
+    def loads(self, text: str, /) -> Any:
+        """Read JSON."""
+
+
+class ModuleJSON:
+    """A codec from an application's module: ``json``, ``flask.json``, ``simplejson`` ...
+
+    What the module writes and reads goes through msgspec too, which is fast beside most modules: so the
+    rules are the default codec's, and the spaces that most modules write are taken out. Only NaN and Infinity
+    are an error here, for the module has already written them.
+    """
+
+    __slots__ = ("_check", "_module")
+
+    def __init__(self, module: JSONModule) -> None:
+        self._module = module
+        self._check = msgspec.json.Decoder().decode
+
+    def dumps(self, obj: Any, /) -> bytes:
+        """Write compact JSON; see :class:`JSONCodec`."""
+        written = self._module.dumps(obj)
+        raw = written.encode() if isinstance(written, str) else bytes(written)
+        try:
+            self._check(raw)
+            return msgspec.json.format(raw, indent=-1)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise ValueError(f"the data can't be sent as JSON (NaN, Infinity?): {error}") from error
+
+    def loads(self, text: str, /) -> Any:
+        """Read JSON; see :class:`JSONCodec`."""
+        self._check(text)
+        try:
+            return self._module.loads(text)
+        except RecursionError:
+            raise
+        except Exception as error:
+            # A hook of the application may raise anything about data that a client chose.
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+_NOT_BRACKETS = re.compile(r'"[^"]*"?|[^\[\]{}"]+')
+_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def check_depth(text: str) -> None:
+    """Refuse JSON that is nested deeper than :data:`MAX_DEPTH`, before it is parsed.
+
+    :raises RemoteProtocolError: see above.
+    """
+    # Brackets inside strings count here too, but nearly always there are too few of them anyway.
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise RemoteProtocolError(f"The data is nested more than {MAX_DEPTH} levels deep")
+
+
+def _depth(text: str) -> int:
+    # Without its escapes a string ends at the next quote. Every step is linear, whatever the client sent.
+    unescaped = text.replace("\\\\", "").replace('\\"', "")
+    brackets = _NOT_BRACKETS.sub("", unescaped)
+    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
