@@ -1,0 +1,48 @@
+"""Flask-Realtime: Socket.IO for Flask apps, on any web server.
+
+::
+
+    from flask import Flask
+    from flask_realtime import SocketIO, emit
+
+    app = Flask(__name__)
+    socketio = SocketIO(app)
+
+    @socketio.on("hello")
+    def hello(name):
+        emit("greeting", f"Hello, {name}")
+
+The layers, from the app down (imports go this way only)::
+
+    extension, functions, namespace, context    what an app sees; Flask lives here
+    gateways                                    HTTP, CORS, WSGI: requests to the engine
+    backends                                    loops, threads, sockets: where waiting happens
+    server                                      sessions, sockets, queues, acks: state without input or output
+    adapters                                    who is in which room
+    protocol                                    RFC 6455, Engine.IO v4, Socket.IO v5: bytes in, events out
+"""
+
+from __future__ import annotations
+
+from .engineio import EngineIO
+from .exceptions import ConnectionRefusedError
+from .extension import SocketIO
+from .functions import call, close_room, disconnect, emit, join_room, leave_room, rooms, send
+from .namespace import Namespace
+from .test_client import SocketIOTestClient
+
+__all__ = [
+    "ConnectionRefusedError",
+    "EngineIO",
+    "Namespace",
+    "SocketIO",
+    "SocketIOTestClient",
+    "call",
+    "close_room",
+    "disconnect",
+    "emit",
+    "join_room",
+    "leave_room",
+    "rooms",
+    "send",
+]

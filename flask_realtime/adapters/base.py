@@ -1,0 +1,66 @@
+"""The interface between the server and whatever keeps its rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
+
+from ..types import Room, Sid, Target
+
+__all__ = ["Adapter", "Member"]
+
+
+class Member(Protocol):
+    """What an adapter needs to know of a socket."""
+
+    @property
+    def sid(self) -> Sid: ...
+
+    @property
+    def namespace(self) -> str: ...
+
+    #: the rooms it is in, its own (named like its sid) not among them
+    rooms: set[Room] | None
+
+
+M = TypeVar("M", bound=Member)
+
+
+class Adapter(Protocol[M]):
+    """Sockets and rooms of one process. Calls come with the engine's lock held.
+
+    The cost of every method is that of what it names: nothing walks over all
+    rooms or all clients.
+    """
+
+    def add(self, socket: M) -> None:
+        """A socket has been made."""
+        ...
+
+    def remove(self, socket: M) -> None:
+        """It is gone; it leaves all rooms."""
+        ...
+
+    def get(self, namespace: str, sid: Sid) -> M | None:
+        """The socket with this sid."""
+        ...
+
+    def join(self, socket: M, room: Room) -> None: ...
+
+    def leave(self, socket: M, room: Room) -> None: ...
+
+    def close_room(self, namespace: str, room: Room) -> None:
+        """Everybody leaves it."""
+        ...
+
+    def sockets(self, namespace: str, target: Target) -> Iterator[M]:
+        """The sockets of a target, each once."""
+        ...
+
+    def members(self, namespace: str, room: Room | None) -> Iterable[M]:
+        """The sockets in a room, or in the namespace."""
+        ...
+
+    def stats(self) -> dict[str, int]:
+        """``sockets`` and ``rooms`` (own rooms not counted)."""
+        ...

@@ -1,0 +1,437 @@
+"""What the loop does with a client's socket: a websocket, or a poll that waits.
+
+Both end in the same way: our half of the connection is shut down, and what the
+client still sends is read and thrown away for a moment. Closing a socket with
+unread bytes would reset the connection and take our last words with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..protocol.websocket import Closed, WebSocketConnection
+from ..server.logs import short
+from ..types import DisconnectReason
+from .loop import READ, WRITE
+
+if TYPE_CHECKING:
+    from ..server.engine import Engine
+    from ..server.message import Message
+    from ..server.ports import Poll
+    from ..server.session import Session
+    from .loop import Loop
+
+__all__ = ["PollConnection", "WebSocketTransport"]
+
+READ_SIZE = 65536  # bytes taken from one client in a turn
+WRITE_SIZE = 262144  # bytes taken from a queue for one write
+LINGER = 2.0  # seconds
+
+#: the socket can't be read or written right now
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError)
+
+
+class SocketConnection:
+    """A non-blocking socket in the loop: reads, writes what it can, keeps the rest."""
+
+    __slots__ = (
+        "_closed",
+        "_events",
+        "_linger",
+        "_progress_by",
+        "_unsent",
+        "engine",
+        "loop",
+        "on_end",
+        "owns_socket",
+        "scheduled",
+        "scheduled_at",
+        "sock",
+    )
+
+    def __init__(self, loop: Loop, engine: Engine) -> None:
+        self.loop = loop
+        self.engine = engine
+        self.sock: socket.socket | None = None
+        self.scheduled = False
+        self.scheduled_at: float | None = None
+        #: False for a server's socket that is only borrowed: it stays open when we are done
+        self.owns_socket = True
+        #: called when the socket has been closed (a parked thread waits for it)
+        self.on_end: Callable[[], None] | None = None
+        self._events = 0
+        self._unsent: memoryview | None = None
+        self._progress_by: float | None = None
+        self._linger = False
+        self._closed = False
+
+    @property
+    def blocked(self) -> bool:
+        """The peer does not read: bytes wait."""
+        return self._unsent is not None
+
+    def wake(self) -> None:
+        """Flush soon; from any thread."""
+        if self.sock is not None:
+            self.loop.schedule(self)
+
+    def start(self, sock: socket.socket) -> None:
+        """The socket is ours (the loop's thread)."""
+        sock.setblocking(False)
+        self.sock = sock
+        self._events = READ
+        self.loop.register(sock, READ, self)
+
+    def watch(self, events: int) -> None:
+        """Wait for these events only."""
+        if events == self._events or self._closed or self.sock is None:
+            return
+        if not events:
+            self.loop.unregister(self.sock)
+        elif not self._events:
+            self.loop.register(self.sock, events, self)
+        else:
+            self.loop.modify(self.sock, events, self)
+        self._events = events
+
+    def handle_events(self, mask: int) -> None:
+        """See :class:`.loop.Connection`."""
+        if mask & READ and not self._closed:
+            self._read()
+        if mask & WRITE and not self._closed:
+            self.flush()
+
+    def _read(self) -> None:
+        assert self.sock is not None
+        try:
+            data = self.sock.recv(READ_SIZE)
+        except WOULD_BLOCK:
+            return
+        except OSError:
+            self.close_now()
+            self.peer_gone(DisconnectReason.TRANSPORT_ERROR)
+            return
+        if not data:
+            self.close_now()
+            self.peer_gone(DisconnectReason.TRANSPORT_CLOSE)
+        elif not self._linger:
+            self.receive(data)
+            # TLS keeps decrypted bytes that no selector sees.
+            if isinstance(self.sock, ssl.SSLSocket) and not self._closed and self.sock.pending():
+                self.loop.call_soon(lambda: self.handle_events(READ))
+
+    def write(self, data: bytes) -> bool:
+        """Write what the socket takes; True where that was all. Nothing may be unsent before."""
+        assert self.sock is not None
+        try:
+            sent = self.sock.send(data)
+        except WOULD_BLOCK:
+            sent = 0
+        except OSError:
+            self.close_now()
+            self.peer_gone(DisconnectReason.TRANSPORT_ERROR)
+            return False
+        if sent == len(data):
+            return True
+        self._unsent = memoryview(data)[sent:]
+        self._await_progress()
+        self.watch(self._events | WRITE)
+        return False
+
+    def write_unsent(self) -> bool:
+        """Go on with what was left; True where nothing is left now."""
+        if self._unsent is None:
+            return True
+        assert self.sock is not None
+        try:
+            sent = self.sock.send(self._unsent)
+        except WOULD_BLOCK:
+            return False
+        except OSError:
+            self.close_now()
+            self.peer_gone(DisconnectReason.TRANSPORT_ERROR)
+            return False
+        if sent < len(self._unsent):
+            if sent:
+                self._unsent = self._unsent[sent:]
+                self._await_progress()
+            return False
+        self._unsent = self._progress_by = None
+        self.watch(self._events & ~WRITE)
+        return True
+
+    def _await_progress(self) -> None:
+        self._progress_by = self.loop.now() + self.engine.config.write_timeout
+        self.loop.schedule_timeout(self, self._progress_by)
+
+    def handle_timeout(self, now: float) -> float | None:
+        """See :class:`.DeadlineOwner`: no progress in writing, or the end of the linger."""
+        if self._closed or self._progress_by is None:
+            return None
+        if now < self._progress_by:
+            return self._progress_by
+        if not self._linger:
+            self.engine.refusals(
+                "slow reader", "a client took no byte for %g s; closing it", self.engine.config.write_timeout
+            )
+            self.close_now()
+            self.peer_gone(DisconnectReason.TRANSPORT_ERROR)
+        else:
+            self.close_now()
+        return None
+
+    def finish(self) -> None:
+        """All is written: shut our half down, and give the client a moment."""
+        if self._closed or self._linger or self.sock is None:
+            return
+        self._linger = True
+        self._unsent = None
+        if isinstance(self.sock, ssl.SSLSocket):
+            with contextlib.suppress(OSError, ValueError):
+                self.sock.unwrap()  # says close_notify; its answer is not waited for
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+        self.watch(READ)
+        self._progress_by = self.loop.now() + LINGER
+        self.loop.schedule_timeout(self, self._progress_by)
+
+    def close_now(self) -> None:
+        """Let go of the socket."""
+        if self._closed:
+            return
+        self._closed = True
+        self._unsent = None
+        if self.sock is not None:
+            if self._events:
+                self.loop.unregister(self.sock)
+            if self.owns_socket:
+                self.sock.close()
+        if self.on_end is not None:
+            self.on_end()
+
+    # The subclass's part
+
+    def receive(self, data: bytes) -> None:
+        """Bytes have come."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Write what there is."""
+        raise NotImplementedError
+
+    def peer_gone(self, reason: DisconnectReason) -> None:
+        """The connection is lost; the socket is closed."""
+        raise NotImplementedError
+
+
+class WebSocketTransport(SocketConnection):
+    """A websocket in the loop (a :class:`.ports.WebSocketTransport`).
+
+    :param websocket: its protocol.
+    """
+
+    __slots__ = ("_abort_code", "_out", "_websocket", "session")
+
+    session: Session
+
+    def __init__(self, loop: Loop, engine: Engine, websocket: WebSocketConnection) -> None:
+        super().__init__(loop, engine)
+        self._websocket = websocket
+        self._out: list[bytes] = []
+        self._abort_code: int | None = None
+
+    def begin(self, sock: socket.socket, head: bytes, early: bytes) -> None:
+        """Answer the handshake and go on (the loop's thread).
+
+        :param head: the 101 response.
+        :param early: bytes that came right behind the request.
+        """
+        self._out.insert(0, head)
+        self.start(sock)
+        self.flush()
+        if early and not self._closed:
+            self.receive(early)
+
+    # From any thread, with the engine's lock held
+
+    def push(self, message: Message) -> None:
+        """See :class:`.ports.WebSocketTransport`."""
+        self._out.append(self._encode(message))
+        self.wake()
+
+    def abort(self, code: int) -> None:
+        """See :class:`.ports.WebSocketTransport`."""
+        if self._abort_code is None:
+            self._abort_code = code
+            self.wake()
+
+    def has_unread(self) -> bool:
+        """See :class:`.ports.WebSocketTransport`."""
+        if self._closed or self.sock is None:
+            return False
+        if isinstance(self.sock, ssl.SSLSocket):
+            return self.sock.pending() > 0
+        try:
+            return bool(self.sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    # The loop's thread
+
+    def receive(self, data: bytes) -> None:
+        """See :class:`SocketConnection`."""
+        events = self._websocket.receive_data(data)
+        closed = events.pop() if events and type(events[-1]) is Closed else None
+        if events:
+            self.session.receive(self, events)  # type: ignore[arg-type]
+        if closed is not None:
+            self._peer_closed(closed)  # type: ignore[arg-type]
+            return
+        control = self._websocket.data_to_send()
+        if control:
+            self._out.append(control)
+            self.flush()
+        if self.session.reading_paused:
+            self.watch(self._events & ~READ)
+
+    def _peer_closed(self, closed: Closed) -> None:
+        if not closed.clean:
+            self.engine.refusals(
+                "websocket error", "session %s: websocket failed with %d %s",
+                short(self.session.sid), closed.code, closed.reason,
+            )  # fmt: skip
+        reason = DisconnectReason.TRANSPORT_CLOSE if closed.clean else DisconnectReason.TRANSPORT_ERROR
+        # Our Close frame answers theirs, or says what they did wrong.
+        self._out.append(self._websocket.data_to_send())
+        self._abort_code = closed.code
+        self.session.transport_closed(self, reason)
+        self._write_out_and_finish()
+
+    def peer_gone(self, reason: DisconnectReason) -> None:
+        """See :class:`SocketConnection`."""
+        self._websocket.receive_eof()
+        self.session.transport_closed(self, reason)
+
+    def flush(self) -> None:
+        """See :class:`SocketConnection`."""
+        if self._closed or self._linger or self.sock is None:
+            return
+        with self.engine.lock:
+            if self._abort_code is not None:
+                self._finish_with(self._abort_code)
+                return
+            if not self.write_unsent():
+                return
+            self._write_queue()
+        if not self.session.reading_paused:
+            self.watch(self._events | READ)
+
+    def _write_queue(self) -> None:
+        session = self.session
+        while True:
+            carries = session.transport is self
+            messages = session.data_to_send(WRITE_SIZE) if carries else []
+            if not messages and not self._out:
+                break
+            data = self._join(messages)
+            # Counted as queued until it is written; what waits in `_unsent` is bounded by WRITE_SIZE
+            # or by one message.
+            whole = self.write(data)
+            if self._closed:
+                return
+            if carries:
+                session.written()
+            if not whole:
+                return
+        if session.transport is self and session.drained:
+            self._finish_with(session.close_code)
+
+    def _join(self, messages: list[Message]) -> bytes:
+        if len(messages) == 1 and not self._out:
+            return self._encode(messages[0])
+        parts = self._out + [self._encode(message) for message in messages]
+        self._out = []
+        return b"".join(parts)
+
+    def _encode(self, message: Message) -> bytes:
+        websocket = self._websocket
+        if websocket.accepts_frames:
+            return message.ws_frame
+        frames = [] if message.text is None else [websocket.encode_text(message.text)]
+        frames += [websocket.encode_binary(data) for data in message.binary]
+        return b"".join(frames)
+
+    def _finish_with(self, code: int) -> None:
+        if self._unsent is not None:
+            # In the middle of a frame no Close can be said, and the peer does not read anyway.
+            self.close_now()
+            self.session.transport_closed(self, DisconnectReason.TRANSPORT_ERROR)
+            return
+        self._websocket.close(code)
+        self._out.append(self._websocket.data_to_send())
+        self._write_out_and_finish()
+        self.session.transport_closed(self, DisconnectReason.TRANSPORT_CLOSE)
+
+    def _write_out_and_finish(self) -> None:
+        data = b"".join(self._out)
+        self._out = []
+        if self.sock is None or self._closed:
+            return
+        if self._unsent is None and data and not self._linger:
+            with contextlib.suppress(OSError):
+                self.sock.send(data)
+        self.finish()
+
+
+class PollConnection(SocketConnection):
+    """A long-poll that waits in the loop, on a socket taken over.
+
+    :param respond: makes the complete HTTP response of a payload.
+    """
+
+    __slots__ = ("_respond", "_session", "poll")
+
+    poll: Poll
+
+    def __init__(
+        self, loop: Loop, engine: Engine, session: Session, respond: Callable[[bytes], bytes]
+    ) -> None:
+        super().__init__(loop, engine)
+        self._session = session
+        self._respond = respond
+
+    def begin(self, sock: socket.socket) -> None:
+        """Wait with this socket (the loop's thread)."""
+        self.start(sock)
+        self.flush()
+
+    def receive(self, data: bytes) -> None:
+        """A pipelined request, which ``Connection: close`` leaves unanswered."""
+        self.watch(self._events & ~READ)
+
+    def peer_gone(self, reason: DisconnectReason) -> None:
+        """See :class:`SocketConnection`: an aborted poll."""
+        with self.engine.lock:
+            self._session.poll_failed(self.poll)
+
+    def flush(self) -> None:
+        """See :class:`SocketConnection`."""
+        if self._closed or self._linger or self.sock is None:
+            return
+        # The lock is held from the write to the commit: the client may send its
+        # next poll the moment it has read this answer.
+        with self.engine.lock:
+            if self.poll.answering:
+                whole = self.write_unsent()
+            else:
+                payload = self._session.answer_poll(self.poll)
+                if payload is None:
+                    return
+                whole = self.write(self._respond(payload))
+            if whole and not self._closed:
+                self._session.poll_written(self.poll)
+                self.finish()

@@ -1,0 +1,96 @@
+"""The end of a process: clients are told, queues are flushed, disconnect handlers run."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import threading
+import time
+import weakref
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from .connections import LINGER
+
+if TYPE_CHECKING:
+    from ..server.engine import Engine
+    from .loop import Loop
+
+__all__ = ["drain", "drain_at_exit", "drain_on_sigterm", "watch"]
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+_drained_by = 0  # the process that has drained
+_registered_by = 0  # the process that will drain at its exit
+_loop: Loop | None = None  # its loop, which has the last words to write
+
+
+def watch(engine: Engine) -> None:
+    """Drain this engine when the process ends."""
+    _engines.add(engine)
+
+
+def drain(serving: bool) -> None:
+    """Drain all engines of the process, once.
+
+    :param serving: HTTP requests are still answered meanwhile.
+    """
+    global _drained_by
+    if _drained_by == os.getpid():
+        return
+    _drained_by = os.getpid()
+    threads = [
+        threading.Thread(target=engine.drain, args=(engine.config.drain_timeout, serving), daemon=True)
+        for engine in list(_engines)
+        if engine.sessions or serving
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    deadline = time.monotonic() + LINGER
+    while _loop is not None and not _loop.quiet and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def drain_at_exit(loop: Loop) -> None:
+    """Have this process drain when it exits."""
+    global _registered_by, _loop
+    if _registered_by != os.getpid():
+        _registered_by = os.getpid()
+        _loop = loop
+        atexit.register(_drain_of, os.getpid())
+
+
+def _drain_of(pid: int) -> None:
+    # A child that was forked later inherits the registration, but not the clients.
+    if pid == os.getpid():
+        drain(serving=False)
+
+
+def drain_on_sigterm() -> None:
+    """On SIGTERM, drain while HTTP is still served, then exit with status 0; a second SIGTERM exits at once.
+
+    Does nothing outside the main thread, or where the signal has a handler
+    already (a server such as gunicorn has its own, and exits in its own way).
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return
+    received = 0
+
+    def drain_then_exit() -> None:
+        drain(serving=True)
+        with contextlib.suppress(OSError):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        nonlocal received
+        received += 1
+        if received > 1:
+            raise SystemExit(0)
+        threading.Thread(target=drain_then_exit, name="flask-realtime-drain", daemon=True).start()
+
+    signal.signal(signal.SIGTERM, handle)

@@ -1,0 +1,189 @@
+"""The loop: one per process, owner of all client sockets that were taken over.
+
+Only its own thread touches the selector and the connections' buffers. Other
+threads hand it work (:meth:`Loop.call_soon`), say that a connection has
+something to write (:meth:`Loop.schedule`), and wake it if it sleeps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import socket
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from ..server.heartbeat import DeadlineHeap, DeadlineOwner
+from ..server.ports import Scheduler
+from .clock import LoopClock
+
+__all__ = ["READ", "WRITE", "Connection", "Loop"]
+
+READ = selectors.EVENT_READ
+WRITE = selectors.EVENT_WRITE
+
+logger = logging.getLogger("flask_realtime")
+
+
+class Connection(Protocol):
+    """What the loop owns. The loop alone calls these."""
+
+    #: it is in the list of connections to flush
+    scheduled: bool
+
+    def handle_events(self, mask: int) -> None:
+        """The socket is readable, writable or both."""
+        ...
+
+    def flush(self) -> None:
+        """Write what there is."""
+        ...
+
+
+class Loop:
+    """Waits on a selector, in whatever thread :meth:`run` is called.
+
+    :param selector: a fresh selector, of the kind that suits the threads.
+    """
+
+    def __init__(self, selector: selectors.BaseSelector, clock: LoopClock | None = None) -> None:
+        self.clock = clock or LoopClock()
+        self.now = self.clock.now
+        self._selector = selector
+        self._waker, self._wakeable = socket.socketpair()
+        self._waker.setblocking(False)
+        self._wakeable.setblocking(False)
+        selector.register(self._wakeable, READ, None)
+        self._ready: deque[Callable[[], None]] = deque()
+        self._dirty: list[Connection] = []
+        # Weak: an engine lives as long as its app or its clients do.
+        self._schedulers: list[weakref.ref[Scheduler]] = []
+        self._deadlines = DeadlineHeap()
+        self._sleeping = False
+        self._stopped = False
+
+    # From any thread. Appending to a list or a deque is atomic; the order "append, then look whether
+    # the loop sleeps" here, and "say that it sleeps, then look at the lists" there, loses no wake-up.
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        """Have the loop call ``function``."""
+        self._ready.append(function)
+        self.wake()
+
+    def schedule(self, connection: Connection) -> None:
+        """Have the loop flush ``connection`` at the end of its turn."""
+        if not connection.scheduled:
+            connection.scheduled = True
+            self._dirty.append(connection)
+            self.wake()
+
+    def keep(self, scheduler: Scheduler) -> None:
+        """Handle the deadlines of ``scheduler``."""
+        reference = weakref.ref(scheduler)
+        self.call_soon(lambda: self._schedulers.append(reference))
+
+    def wake(self) -> None:
+        """End the loop's sleep, if it sleeps."""
+        if self._sleeping:
+            self._sleeping = False
+            # A full buffer is a wake-up too; a closed one is a loop that has ended.
+            with contextlib.suppress(OSError):
+                self._waker.send(b"\0")
+
+    @property
+    def quiet(self) -> bool:
+        """It has no connections and nothing to do."""
+        return len(self._selector.get_map() or ()) <= 1 and not self._ready and not self._dirty
+
+    def stop(self) -> None:
+        """Have :meth:`run` return after this turn."""
+        self._stopped = True
+        self._sleeping = True
+        self.wake()
+
+    # From the loop's own thread
+
+    def register(self, sock: socket.socket, events: int, connection: Connection) -> None:
+        """Call ``connection.handle_events`` on these events."""
+        self._selector.register(sock, events, connection)
+
+    def modify(self, sock: socket.socket, events: int, connection: Connection) -> None:
+        """Change the events."""
+        self._selector.modify(sock, events, connection)
+
+    def unregister(self, sock: socket.socket) -> None:
+        """No more events."""
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(sock)
+
+    def schedule_timeout(self, owner: DeadlineOwner, when: float) -> None:
+        """Ask a connection at ``when``."""
+        self._deadlines.schedule(owner, when)
+
+    def run(self) -> None:
+        """Turn until stopped."""
+        try:
+            while not self._stopped:
+                self.turn(self._timeout())
+        finally:
+            self._selector.close()
+            self._waker.close()
+            self._wakeable.close()
+
+    def turn(self, timeout: float | None) -> None:
+        """Wait once, then read, do what is due, and write."""
+        self._sleeping = True
+        if self._ready or self._dirty or self._stopped:
+            timeout = 0
+        self.clock.sleeping(timeout)
+        events = self._selector.select(timeout)
+        self._sleeping = False
+        now = self.clock.awake()
+        for key, mask in events:
+            if key.data is None:
+                self._drain_waker()
+            else:
+                self._guard(key.data.handle_events, mask)
+        while self._ready:
+            self._guard(self._ready.popleft())
+        self._deadlines.handle_timeouts(now)
+        for reference in self._schedulers:
+            scheduler = reference()
+            if scheduler is not None:
+                self._guard(scheduler.handle_timeouts, now)
+        self._flush()
+
+    def _flush(self) -> None:
+        # What is scheduled while we flush waits for the next turn, so that one
+        # busy client can't keep the loop from reading.
+        dirty, self._dirty = self._dirty, []
+        for connection in dirty:
+            connection.scheduled = False
+            self._guard(connection.flush)
+
+    def _guard(self, function: Callable[..., None], *args: int | float) -> None:
+        try:
+            function(*args)
+        except Exception:
+            # A fault of ours with one client must not end the loop for all others.
+            logger.exception("error in the loop")
+
+    def _drain_waker(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while len(self._wakeable.recv(4096)) == 4096:
+                pass
+
+    def _timeout(self) -> float | None:
+        first = self._deadlines.next_deadline()
+        for reference in list(self._schedulers):
+            scheduler = reference()
+            if scheduler is None:
+                self._schedulers.remove(reference)
+                continue
+            deadline = scheduler.next_deadline()
+            if deadline is not None and (first is None or deadline < first):
+                first = deadline
+        return None if first is None else max(0.0, first - self.now())

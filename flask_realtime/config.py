@@ -1,0 +1,233 @@
+"""Options: the one place where they are named, checked and given their defaults."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+from .exceptions import UnsupportedOptionError
+
+__all__ = ["CookieConfig", "ServerConfig"]
+
+TRANSPORTS = ("polling", "websocket")
+CONFIG_PREFIX = "SOCKETIO_"
+
+
+class CookieConfig:
+    """The cookie that carries a new session's id.
+
+    :param option: its name, or a dict of ``name`` and attributes. An attribute
+        is a string, a bool (present or not) or a function that returns one.
+    """
+
+    def __init__(self, option: str | Mapping[str, Any]) -> None:
+        attributes: dict[str, Any] = {"name": option} if isinstance(option, str) else dict(option)
+        self.name = attributes.pop("name", "io")
+        self._attributes = (
+            {"path": "/", "HttpOnly": True, "SameSite": "Lax"} if isinstance(option, str) else attributes
+        )
+
+    def header(self, sid: str) -> str:
+        """The value of ``Set-Cookie``.
+
+        :raises ValueError: an attribute holds a line break or a semicolon.
+        """
+        parts = [f"{self.name}={sid}"]
+        for name, value in self._attributes.items():
+            value = value() if callable(value) else value
+            if value is True:
+                parts.append(name)
+            elif value not in (False, None):
+                parts.append(f"{name}={value}")
+        if any(c in part for part in parts for c in ";\r\n\0"):
+            raise ValueError("a cookie attribute holds a separator or a line break")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """All options of a server. Times are in seconds, sizes in bytes."""
+
+    # The endpoint
+    path: str = "socket.io"
+    async_mode: str | None = None
+    transports: tuple[str, ...] = TRANSPORTS
+    allow_upgrades: bool = True
+    namespaces: frozenset[str] | str = frozenset({"/"})
+    manage_session: bool = True
+    always_connect: bool = False  # accepted for compatibility: ours does both at once
+
+    # Formats
+    serializer: Any = "default"
+    json: Any = None
+
+    # Heartbeat and other times
+    ping_interval: float = 25.0
+    ping_interval_grace: float = 0.0
+    ping_timeout: float = 20.0
+    monitor_clients: bool = True
+    connect_timeout: float = 45.0
+    upgrade_timeout: float = 10.0
+    write_timeout: float = 20.0
+    attachments_timeout: float = 30.0
+    drain_timeout: float = 10.0
+
+    # Handlers
+    async_handlers: bool = True
+    handler_patience: float = 0.1
+    handler_threads: int = 64
+    max_client_handlers: int = 64
+
+    # Limits
+    max_http_buffer_size: int = 1_000_000
+    max_queued_bytes: int = 4 * 1024 * 1024
+    max_queued_packets: int = 10_000
+    max_payload_packets: int = 1_000
+    max_namespaces: int = 16
+    max_attachments: int = 10
+    max_fragments: int = 1_024
+    max_pending_acks: int = 1_000
+
+    # HTTP
+    cors_allowed_origins: Any = None
+    cors_credentials: bool = True
+    cookie: CookieConfig | None = None
+    http_compression: bool = True
+    compression_threshold: int = 1_024
+    permessage_deflate: bool = False
+
+    # Logs
+    logger: Any = False
+    engineio_logger: Any = False
+
+    @classmethod
+    def from_options(
+        cls, options: Mapping[str, Any], app_config: Mapping[str, Any] | None = None
+    ) -> ServerConfig:
+        """The options that were passed, over those of the app's config (``SOCKETIO_...``).
+
+        :raises TypeError: an option that nobody knows; the message names the closest one.
+        :raises ValueError: a value that makes no sense.
+        """
+        names = [f.name for f in fields(cls)]
+        values = _from_app_config(names, app_config or {}) | dict(options)
+        if "resource" in values:
+            resource = values.pop("resource")
+            values["path"] = values.get("path") or resource
+        values = {name: value for name, value in values.items() if value is not None or name in NULLABLE}
+        for name in values.keys() & UNSUPPORTED.keys():
+            raise UnsupportedOptionError(f"{name}: {UNSUPPORTED[name]}")
+        for name in values:
+            if name not in names:
+                raise TypeError(_unknown(name, [*names, "resource"]))
+        for name, convert in CONVERTERS.items():
+            if name in values:
+                values[name] = convert(values[name])
+        interval = values.get("ping_interval")
+        if isinstance(interval, tuple):
+            values["ping_interval"], values["ping_interval_grace"] = interval
+        config = cls(**values)
+        config._check()
+        return config
+
+    def _check(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.default is MISSING or isinstance(f.default, bool) or not isinstance(f.default, (int, float)):
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise ValueError(f"{f.name} must be a number, not {value!r}")
+            if value < 0 or (value == 0 and f.name not in MAY_BE_ZERO):
+                raise ValueError(f"{f.name} must be positive, not {value!r}")
+        if self.async_mode not in (None, "threading"):
+            raise UnsupportedOptionError(f"async_mode={self.async_mode!r}: this version runs on threads only")
+
+    @property
+    def patience(self) -> float | None:
+        """After how long the next handler of a client may start beside a running one; None for never."""
+        return self.handler_patience if self.async_handlers else None
+
+    def make_logger(self) -> logging.Logger:
+        """The logger that the options ask for: warnings only, unless ``logger`` says more."""
+        for option in (self.logger, self.engineio_logger):
+            if isinstance(option, logging.Logger):
+                return option
+        logger = logging.getLogger("flask_realtime")
+        if self.logger or self.engineio_logger:
+            logger.setLevel(logging.INFO)
+            if not logger.hasHandlers():
+                logger.addHandler(logging.StreamHandler())
+        return logger
+
+
+#: options for which None is a value
+NULLABLE = {"async_mode", "cors_allowed_origins", "cookie", "json"}
+#: durations and sizes for which 0 means "none"
+MAY_BE_ZERO = {
+    "ping_interval_grace",
+    "handler_patience",
+    "compression_threshold",
+    "drain_timeout",
+    "max_attachments",
+}
+#: options of Flask-SocketIO that this version can't honour; better refused than ignored
+UNSUPPORTED = {
+    "message_queue": "several processes behind a message queue are not supported yet",
+    "channel": "it belongs to message_queue, which is not supported yet",
+    "client_manager": "client managers of python-socketio don't fit this engine",
+}
+
+
+def _interval(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        if len(value) != 2:
+            raise ValueError("ping_interval is a number or (interval, grace)")
+        return tuple(value)
+    return value
+
+
+def _transports(value: str | Iterable[str]) -> tuple[str, ...]:
+    transports = (value,) if isinstance(value, str) else tuple(value)
+    unknown = set(transports) - set(TRANSPORTS)
+    if unknown or not transports:
+        raise ValueError(f"transports must be some of {', '.join(TRANSPORTS)}, not {value!r}")
+    return transports
+
+
+def _namespaces(value: str | Iterable[str]) -> frozenset[str] | str:
+    if value == "*":
+        return "*"
+    return frozenset((value,) if isinstance(value, str) else value)
+
+
+def _path(value: str) -> str:
+    path = value.strip("/")
+    if not path:
+        raise ValueError("path must not be empty: it would take the whole site")
+    return path
+
+
+def _cookie(value: Any) -> CookieConfig | None:
+    return value if value is None or isinstance(value, CookieConfig) else CookieConfig(value)
+
+
+CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "ping_interval": _interval,
+    "transports": _transports,
+    "namespaces": _namespaces,
+    "path": _path,
+    "cookie": _cookie,
+}
+
+
+def _from_app_config(names: Iterable[str], app_config: Mapping[str, Any]) -> dict[str, Any]:
+    keys = {CONFIG_PREFIX + name.upper(): name for name in [*names, "resource", *UNSUPPORTED]}
+    return {name: app_config[key] for key, name in keys.items() if key in app_config}
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"unknown option {name!r}" + (f"; did you mean {close[0]!r}?" if close else "")

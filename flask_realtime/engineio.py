@@ -1,0 +1,84 @@
+"""The Engine.IO layer by itself, for apps that want messages without Socket.IO."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .config import ServerConfig
+from .mounting import mount
+from .run import ServerRunner
+from .server.raw import RawServer
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+__all__ = ["EngineIO"]
+
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+class EngineIO:
+    """Gives a Flask app an Engine.IO endpoint: ``str`` and ``bytes`` messages, opaque, in order.
+
+    :param app: the app; or call :meth:`init_app` later.
+    :param path: where clients find it.
+    :param options: those of :class:`.ServerConfig` that concern the engine.
+    :raises TypeError: an option that nobody knows.
+    """
+
+    def __init__(self, app: Flask | None = None, path: str = "engine.io", **options: Any) -> None:
+        self._options = {"path": path, **options}
+        self._handlers: dict[str, Callable[..., Any]] = {}
+        self._runner = ServerRunner()
+        self._server: RawServer | None = None
+        self.wsgi_server: Any = None
+        ServerConfig.from_options(self._options)
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask, **options: Any) -> None:
+        """Give an app the endpoint."""
+        config = ServerConfig.from_options({**self._options, **options})
+        state = mount(
+            app, config, lambda backend, runner: RawServer(config, backend, config.make_logger()), None
+        )
+        app.extensions["engineio"] = state
+        self._server = state.server
+        for name, handler in self._handlers.items():
+            setattr(self._server, name, handler)
+
+    def _register(self, name: str, handler: H) -> H:
+        self._handlers[name] = handler
+        if self._server is not None:
+            setattr(self._server, name, handler)
+        return handler
+
+    def on_connect(self, handler: H) -> H:
+        """Register ``f(session)``, called when a client has connected (see :class:`.RawSession`)."""
+        return self._register("on_connect", handler)
+
+    def on_message(self, handler: H) -> H:
+        """Register ``f(session, data)``, called for each message; ``data`` is ``str`` or ``bytes``."""
+        return self._register("on_message", handler)
+
+    def on_disconnect(self, handler: H) -> H:
+        """Register ``f(session, reason)`` or ``f(session)``, called when a client has gone."""
+        return self._register("on_disconnect", handler)
+
+    def stats(self) -> dict[str, int]:
+        """As :meth:`.SocketIO.stats`.
+
+        :raises RuntimeError: before :meth:`init_app`.
+        """
+        if self._server is None:
+            raise RuntimeError("call EngineIO.init_app(app) first")
+        return self._server.stats()
+
+    def run(self, app: Flask, host: str | None = None, port: int | None = None, **options: Any) -> None:
+        """Serve the app, as :meth:`.SocketIO.run`."""
+        self._runner.run(app, self, host, port, **options)
+
+    def stop(self) -> None:
+        """Stop it, as :meth:`.SocketIO.stop`."""
+        self._runner.stop()

@@ -1,0 +1,408 @@
+"""The extension: what an app registers handlers with and emits through."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import flask
+
+from .adapters import MemoryAdapter
+from .config import ServerConfig
+from .context import EventScope
+from .exceptions import ConnectionRefusedError
+from .mounting import mount, state_of
+from .namespace import Namespace
+from .protocol.socketio import JSONSerializer, ModuleJSON, MsgpackSerializer, Serializer
+from .run import ServerRunner
+from .server.client import Socket
+from .server.dispatcher import Dispatcher
+from .server.server import Server
+from .types import AckCallback, DisconnectReason, Handler, Room, Sid, Target
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+    from .server.ports import Joinable
+    from .test_client import SocketIOTestClient
+
+__all__ = ["SocketIO"]
+
+H = TypeVar("H", bound=Callable[..., Any])
+Rooms = Room | Iterable[Room] | None
+KEY = "realtime"
+#: the key that apps written for Flask-SocketIO look under
+COMPATIBLE_KEY = "socketio"
+
+
+class SocketIO:
+    """Gives a Flask app Socket.IO.
+
+    :param app: the app; or call :meth:`init_app` later, once or several times.
+    :param options: see :class:`.ServerConfig`. They can also be given to
+        :meth:`init_app`, or in the app's config as ``SOCKETIO_<NAME>``.
+    :raises TypeError: an option that nobody knows.
+    """
+
+    #: why a client has gone, as disconnect handlers are told
+    reason = DisconnectReason
+
+    def __init__(self, app: Flask | None = None, **options: Any) -> None:
+        #: the options that hold for every app
+        self.server_options: dict[str, Any] = options
+        #: the server of the app that was initialised last
+        self.server: Server | None = None
+        #: its middleware
+        self.sockio_mw: Any = None
+        #: the web server, while :meth:`run` runs
+        self.wsgi_server: Any = None
+        self.manage_session = bool(options.get("manage_session", True))
+        self.async_mode = "threading"
+        self.handlers: list[tuple[str, Handler, str]] = []
+        self.namespace_handlers: list[Namespace] = []
+        self.exception_handlers: dict[str, Handler] = {}
+        self.default_exception_handler: Handler | None = None
+        # One for all apps: handlers may be registered before, between and after them.
+        self._dispatcher = Dispatcher()
+        self._runner = ServerRunner()
+        ServerConfig.from_options(options)  # a wrong option is best shown where it is written
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask, **options: Any) -> None:
+        """Give an app a server of its own, with this object's handlers.
+
+        :param options: for this app; they go before the constructor's.
+        """
+        config = ServerConfig.from_options({**self.server_options, **options}, app.config)
+        state = mount(
+            app, config, partial(self._make_server, app, config), partial(self._run, config.manage_session)
+        )
+        state.owner = self._dispatcher
+        app.extensions[KEY] = state
+        app.extensions[COMPATIBLE_KEY] = self
+        self.server = state.server
+        self.sockio_mw = state.middleware
+        self.manage_session = config.manage_session
+
+    def _make_server(self, app: Flask, config: ServerConfig, backend: Any, runner: Any) -> Server:
+        return Server(
+            config,
+            backend,
+            MemoryAdapter(),
+            _serializer(app, config),
+            self._dispatcher,
+            runner,
+            config.make_logger(),
+        )
+
+    @property
+    def current_server(self) -> Server:
+        """The server of the current app; without one, that of the app that was initialised last.
+
+        :raises RuntimeError: :meth:`init_app` was not called.
+        """
+        if flask.has_app_context():
+            state = state_of(flask.current_app)
+            if state is not None and state.owner is self._dispatcher and isinstance(state.server, Server):
+                return state.server
+        if self.server is None:
+            raise RuntimeError("call SocketIO.init_app(app) first")
+        return self.server
+
+    # Handlers
+
+    def on(self, message: str, namespace: str | None = None) -> Callable[[H], H]:
+        """Register the decorated function for an event.
+
+        :param message: the event; ``'*'`` for all that have no handler of
+            their own (it then gets the event's name as its first argument).
+        :param namespace: ``'/'`` unless given; ``'*'`` for all.
+        """
+
+        def decorator(handler: H) -> H:
+            self.on_event(message, handler, namespace)
+            return handler
+
+        return decorator
+
+    def on_event(self, message: str, handler: Handler, namespace: str | None = None) -> None:
+        """Register a function for an event (see :meth:`on`).
+
+        :raises TypeError: it can't be called, or is ``async``.
+        """
+        _check_handler(handler)
+        namespace = namespace or "/"
+        self.handlers.append((message, handler, namespace))
+        self._dispatcher.register(namespace, message, handler)
+
+    @overload
+    def event(self, handler: H, /) -> H: ...
+
+    @overload
+    def event(self, handler: str | None = None, /, *, namespace: str | None = None) -> Callable[[H], H]: ...
+
+    def event(self, handler: H | str | None = None, /, *, namespace: str | None = None) -> Any:
+        """Register the decorated function for the event of its name: ``@socketio.event``.
+
+        With arguments, ``@socketio.event(namespace="/chat")`` or ``@socketio.event("/chat")``.
+        """
+        if callable(handler):
+            return self.on(handler.__name__, namespace)(handler)
+        return lambda function: self.on(function.__name__, namespace or handler)(function)
+
+    def on_namespace(self, namespace_handler: Namespace) -> None:
+        """Register the methods of a :class:`.Namespace` object.
+
+        :raises ValueError: it is none.
+        """
+        if not isinstance(namespace_handler, Namespace):
+            raise ValueError("not a Namespace object")
+        for name in dir(namespace_handler):
+            if name.startswith("on_"):
+                _check_handler(getattr(namespace_handler, name))
+        namespace_handler._set_socketio(self)
+        self.namespace_handlers.append(namespace_handler)
+        self._dispatcher.register_namespace(namespace_handler.namespace, namespace_handler)
+
+    def on_error(self, namespace: str | None = None) -> Callable[[H], H]:
+        """Register the decorated function for the exceptions of a namespace's handlers.
+
+        It gets the exception; what it returns goes to the client as the
+        acknowledgement.
+        """
+
+        def decorator(handler: H) -> H:
+            if not callable(handler):
+                raise ValueError("exception_handler must be callable")
+            self.exception_handlers[namespace or "/"] = handler
+            return handler
+
+        return decorator
+
+    def on_error_default(self, exception_handler: H) -> H:
+        """Register the decorated function for exceptions that no :meth:`on_error` function takes.
+
+        :raises ValueError: it can't be called.
+        """
+        if not callable(exception_handler):
+            raise ValueError("exception_handler must be callable")
+        self.default_exception_handler = exception_handler
+        return exception_handler
+
+    def run_handler(self, function: Handler, event: str, namespace: str, sid: Sid, args: list[Any]) -> Any:
+        """Run a function in the context of a client's event (what ``Namespace.trigger_event`` does)."""
+        return self.current_server.run_in_context(sid, namespace, function, event, args)
+
+    def _run(
+        self, manage_session: bool, socket: Socket, function: Handler, message: str | None, args: list[Any]
+    ) -> Any:
+        if socket.scope is None:
+            socket.scope = EventScope(socket, manage_session)
+        scope: EventScope = socket.scope
+        return scope.run(partial(self._call, socket.namespace, function), message, args)
+
+    def _call(self, namespace: str, function: Handler, *args: Any) -> Any:
+        """Inside the event's context: the handler, and the error handler for what it raises."""
+        try:
+            return function(*args)
+        except ConnectionRefusedError:
+            raise
+        except Exception as error:
+            handler = self.exception_handlers.get(namespace, self.default_exception_handler)
+            if handler is None:
+                raise
+            return handler(error)
+
+    # Emitting
+
+    def emit(
+        self,
+        event: str,
+        *args: Any,
+        namespace: str | None = None,
+        to: Rooms = None,
+        room: Rooms = None,
+        callback: AckCallback | None = None,
+        include_self: bool = True,
+        skip_sid: Sid | Iterable[Sid] | None = None,
+        ignore_queue: bool = False,
+        volatile: bool = False,
+        broadcast: bool = True,
+    ) -> None:
+        """Emit an event to everybody in a namespace, or to rooms and clients of it. Never waits.
+
+        May be called from anywhere: a view, a handler, a thread.
+
+        :param args: what the event carries: text, binary, and all that JSON can
+            say. One tuple is taken for several arguments.
+        :param to: a sid or room, or several (``room`` is another name for it).
+        :param callback: called with the acknowledgement of each recipient, in
+            the context of the event that emits, if there is one.
+        :param include_self: False leaves the client of the current event out.
+        :param skip_sid: leaves these clients out.
+        :param ignore_queue: accepted for compatibility; there is no message queue.
+        :param volatile: drop it for clients that are behind.
+        :param broadcast: accepted for compatibility; without ``to``, it always is.
+        :raises TypeError, ValueError: the data can't be serialised.
+        """
+        skip = _several(skip_sid)
+        if not include_self and not skip:
+            skip = (flask.request.sid,)  # type: ignore[attr-defined]
+        target = Target(_several(room if to is None else to) or None, frozenset(skip))
+        server = self.current_server
+        if callback is not None:
+            callback = self._in_current_context(callback)
+        server.emit(event, _values(args), namespace or "/", target, callback, volatile)
+
+    def _in_current_context(self, callback: AckCallback) -> AckCallback:
+        """A callback runs in the context of the client whose event has emitted."""
+        sid = getattr(flask.request, "sid", None) if flask.has_request_context() else None
+        if sid is None:
+            return callback
+        namespace: str = flask.request.namespace  # type: ignore[attr-defined]
+        server = self.current_server
+        return lambda *args: server.run_in_context(sid, namespace, callback, None, list(args))
+
+    def send(
+        self,
+        data: Any,
+        json: bool = False,
+        namespace: str | None = None,
+        to: Rooms = None,
+        callback: AckCallback | None = None,
+        include_self: bool = True,
+        skip_sid: Sid | Iterable[Sid] | None = None,
+        room: Rooms = None,
+        ignore_queue: bool = False,
+        volatile: bool = False,
+        broadcast: bool = True,
+    ) -> None:
+        """Emit ``data`` as the event ``message`` (or ``json``); the rest is as in :meth:`emit`."""
+        self.emit(
+            "json" if json else "message",
+            data,
+            namespace=namespace,
+            to=room if to is None else to,
+            callback=callback,
+            include_self=include_self,
+            skip_sid=skip_sid,
+            volatile=volatile,
+        )
+
+    def call(
+        self,
+        event: str,
+        *args: Any,
+        namespace: str | None = None,
+        to: Sid | None = None,
+        room: Sid | None = None,
+        timeout: float | None = 60,
+        ignore_queue: bool = False,
+    ) -> Any:
+        """Emit an event to one client and wait for its acknowledgement.
+
+        :returns: None, one value, or a tuple of several.
+        :raises ValueError: there is no ``to``.
+        :raises TimeoutError: no acknowledgement within ``timeout`` seconds, or the client has gone.
+        """
+        sid = to or room
+        if sid is None:
+            raise ValueError("call() needs to=: it waits for one client")
+        return self.current_server.call(event, _values(args), namespace or "/", sid, timeout)
+
+    def close_room(self, room: Room, namespace: str | None = None) -> None:
+        """Take everybody out of a room."""
+        self.current_server.close_room(room, namespace or "/")
+
+    def stats(self) -> dict[str, int]:
+        """Counts of what is alive.
+
+        The keys: ``sessions``, ``sockets``, ``rooms``, ``queued_packets``, ``queued_bytes``,
+        ``pending_acks``, ``pending_attachments``, ``handlers_running``.
+        """
+        return self.current_server.stats()
+
+    def refusals(self) -> dict[str, int]:
+        """How often clients were refused or sent away, by kind."""
+        return dict(self.current_server.engine.refusals.counts)
+
+    # Tasks and the web server
+
+    def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Joinable:
+        """Run a function in the background, as the backend does it. Returns something with ``join()``."""
+        return self.current_server.backend.spawn(target, *args, **kwargs)
+
+    def sleep(self, seconds: float = 0) -> None:
+        """Sleep, as the backend does it."""
+        self.current_server.backend.sleep(seconds)
+
+    def run(self, app: Flask, host: str | None = None, port: int | None = None, **options: Any) -> None:
+        """Serve the app until Ctrl-C, SIGTERM or :meth:`stop` (options: :meth:`.ServerRunner.run`)."""
+        self._runner.run(app, self, host, port, **options)
+
+    def stop(self) -> None:
+        """Stop the server that :meth:`run` has started; clients are told.
+
+        :raises RuntimeError: the web server is not ours to stop.
+        """
+        self._runner.stop()
+
+    def test_client(
+        self,
+        app: Flask,
+        namespace: str | None = None,
+        query_string: str | None = None,
+        headers: Any = None,
+        auth: Any = None,
+        flask_test_client: FlaskClient | None = None,
+    ) -> SocketIOTestClient:
+        """A client for tests, connected (see :class:`.SocketIOTestClient`)."""
+        from .test_client import SocketIOTestClient
+
+        return SocketIOTestClient(app, self, namespace, query_string, headers, auth, flask_test_client)
+
+
+def _check_handler(handler: Any) -> None:
+    if not callable(handler):
+        raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
+    if inspect.iscoroutinefunction(handler):
+        raise TypeError(f"{handler.__name__}: async handlers are not supported yet")
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    """One room (or sid) or several, as a tuple."""
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
+
+
+def _values(args: tuple[Any, ...]) -> list[Any]:
+    """The arguments of an event: one tuple stands for several."""
+    if len(args) == 1 and isinstance(args[0], tuple):
+        args = args[0]
+    return list(args)
+
+
+def _serializer(app: Flask, config: ServerConfig) -> Serializer:
+    if config.serializer == "msgpack":
+        return MsgpackSerializer(max_message_bytes=config.max_http_buffer_size)
+    if config.serializer == "default":
+        # flask.json asks the current app for its provider; an emit may come from outside any app.
+        return JSONSerializer(
+            None
+            if config.json is None
+            else ModuleJSON(app.json if config.json is flask.json else config.json),
+            max_attachments=config.max_attachments,
+            max_attachment_bytes=config.max_http_buffer_size,
+        )
+    if hasattr(config.serializer, "encoder") and hasattr(config.serializer, "decoder"):
+        serializer: Serializer = config.serializer
+        return serializer
+    raise ValueError(
+        "serializer must be 'default', 'msgpack' or an object with encoder() and decoder(),"
+        f" not {config.serializer!r}"
+    )

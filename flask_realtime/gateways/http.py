@@ -1,0 +1,257 @@
+"""What an HTTP request means for the engine, and what a reply looks like; no server in sight."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..protocol.engineio.request import EngineRequest, ErrorCode, parse_request
+from ..protocol.errors import RemoteProtocolError, excerpt
+from ..protocol.websocket import Handshake, HandshakeError, check_handshake, is_upgrade
+from .cors import CORSPolicy
+
+if TYPE_CHECKING:
+    from ..config import ServerConfig
+    from ..server.engine import Engine
+
+__all__ = ["HTTPGateway", "PollRequested", "Reply", "Request", "UpgradeRequested", "render_response"]
+
+Headers = list[tuple[str, str]]
+TEXT = ("Content-Type", "text/plain; charset=UTF-8")
+JSON = ("Content-Type", "application/json")
+
+
+@dataclass(slots=True)
+class Request:
+    """A request, as any server can describe it.
+
+    :param header: the value of a header by its name, or None.
+    :param read: reads the body, at most so many bytes.
+    :param content_length: None where the body's length isn't known beforehand.
+    :param own_origin: ``scheme://host[:port]`` as the client addressed us.
+    :param environ: the server's own description, for the app's functions.
+    """
+
+    method: str
+    query_string: str
+    header: Callable[[str], str | None]
+    read: Callable[[int], bytes]
+    content_length: int | None
+    chunked: bool
+    own_origin: str
+    environ: Any
+
+
+@dataclass(slots=True)
+class Reply:
+    """A complete response."""
+
+    status: int
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+
+    @property
+    def status_line(self) -> str:
+        """Such as ``"200 OK"``."""
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
+
+
+@dataclass(slots=True)
+class PollRequested:
+    """A GET of the session with this id: there may have to be a wait.
+
+    ``sid`` None asks for a new session.
+    """
+
+    sid: str | None
+
+
+@dataclass(slots=True)
+class UpgradeRequested:
+    """A valid websocket handshake: a new session, or the upgrade of one."""
+
+    sid: str | None
+    handshake: Handshake
+
+
+def render_response(reply: Reply) -> bytes:
+    """The bytes of a response on a connection that ends with it.
+
+    :raises ValueError: a header holds a line break.
+    """
+    lines = [f"HTTP/1.1 {reply.status_line}"]
+    for name, value in [*reply.headers, ("Content-Length", str(len(reply.body))), ("Connection", "close")]:
+        if any(c in name + value for c in "\r\n\0"):
+            raise ValueError(f"line break in header {name!r}")
+        lines.append(f"{name}: {value}")
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + reply.body
+
+
+class HTTPGateway:
+    """Checks requests and words replies."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.config: ServerConfig = engine.config
+        self._cors = CORSPolicy(self.config.cors_allowed_origins, self.config.cors_credentials)
+
+    def understand(self, request: Request) -> Reply | PollRequested | UpgradeRequested:
+        """What is to be done for a request; refusals are replies too."""
+        try:
+            return self._understand(request)
+        except RemoteProtocolError as error:
+            return self.refusal(request, error)
+
+    def _understand(self, request: Request) -> Reply | PollRequested | UpgradeRequested:
+        self._cors.check(request.header("Origin"), request.own_origin, request.environ)
+        if request.method == "OPTIONS":
+            return Reply(
+                204,
+                self.headers(request)
+                + self._cors.preflight_headers(request.header("Access-Control-Request-Headers")),
+            )
+        asked = parse_request(request.method, request.query_string, transports=self.config.transports)
+        if asked.transport == "websocket":
+            return self._understand_upgrade(request, asked)
+        if is_upgrade(request.header):
+            raise RemoteProtocolError(
+                "a websocket handshake with transport=polling", code=ErrorCode.BAD_REQUEST
+            )
+        if asked.sid is not None and request.method == "POST":
+            return self._post(request, asked.sid)
+        return PollRequested(asked.sid)
+
+    def _understand_upgrade(self, request: Request, asked: EngineRequest) -> UpgradeRequested:
+        if not is_upgrade(request.header):
+            raise RemoteProtocolError(
+                "transport=websocket without a websocket handshake", code=ErrorCode.BAD_REQUEST
+            )
+        if asked.sid is not None and not self.config.allow_upgrades:
+            raise RemoteProtocolError("upgrades are switched off", code=ErrorCode.BAD_REQUEST)
+        handshake = check_handshake(request.method, request.header, deflate=self.config.permessage_deflate)
+        return UpgradeRequested(asked.sid, handshake)
+
+    # POST
+
+    def _post(self, request: Request, sid: str) -> Reply:
+        engine = self.engine
+        with engine.lock:
+            session = engine.session(sid)
+            session.begin_post()
+        try:
+            body = self._read_body(request)
+            with engine.lock:
+                session.receive_payload(body)
+        except RemoteProtocolError:
+            with engine.lock:
+                session.fail()
+            raise
+        finally:
+            with engine.lock:
+                session.end_post()
+        return Reply(200, [*self.headers(request), TEXT], b"ok")
+
+    def _read_body(self, request: Request) -> bytes:
+        """The body, never more of it than is allowed.
+
+        :raises RemoteProtocolError: its length is missing or wrong (411, 400), or too large (413).
+        """
+        limit = self.config.max_http_buffer_size
+        length = request.content_length
+        if length is None and not request.chunked:
+            raise RemoteProtocolError("a POST needs a Content-Length", code=ErrorCode.BAD_REQUEST, status=411)
+        if length is not None and length < 0:
+            raise RemoteProtocolError("bad Content-Length", code=ErrorCode.BAD_REQUEST)
+        if length is not None and length > limit:
+            raise RemoteProtocolError(
+                f"a body of {length} bytes; at most {limit}", code=ErrorCode.BAD_REQUEST, status=413
+            )
+        body = self._read_at_most(request, limit + 1 if length is None else length)
+        if len(body) > limit:
+            raise RemoteProtocolError(
+                f"a body of more than {limit} bytes", code=ErrorCode.BAD_REQUEST, status=413
+            )
+        if length is not None and len(body) < length:
+            raise RemoteProtocolError(
+                f"a body of {len(body)} bytes instead of {length}", code=ErrorCode.BAD_REQUEST
+            )
+        return body
+
+    @staticmethod
+    def _read_at_most(request: Request, size: int) -> bytes:
+        parts = []
+        while size:
+            try:
+                part = request.read(min(size, 65536))
+            except (OSError, ValueError) as e:
+                raise RemoteProtocolError(
+                    f"the body could not be read: {excerpt(str(e))}", code=ErrorCode.BAD_REQUEST
+                ) from e
+            if not part:
+                break
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    # Replies
+
+    def headers(self, request: Request) -> Headers:
+        """What every reply carries."""
+        return [("Cache-Control", "no-store"), *self._cors.headers(request.header("Origin"))]
+
+    def refusal(self, request: Request, error: RemoteProtocolError) -> Reply:
+        """The reply to a request that broke a rule: counted, logged, explained."""
+        self.engine.refusals("request refused", "%d: %s", error.status, error.message)
+        headers: Headers = [("Cache-Control", "no-store"), JSON]
+        # A page of another origin may read why it was refused only if it is allowed at all.
+        if error.code != ErrorCode.FORBIDDEN:
+            headers += self._cors.headers(request.header("Origin"))
+        elif not self._cors.any:
+            headers.append(("Vary", "Origin"))
+        if isinstance(error, HandshakeError):
+            headers += error.headers
+        if is_upgrade(request.header):
+            headers.append(("Connection", "close"))
+        return Reply(
+            error.status, headers, msgspec.json.encode({"code": int(error.code), "message": error.message})
+        )
+
+    def payload_reply(self, request: Request, payload: bytes, sid: str | None = None) -> Reply:
+        """A polling payload; compressed where the client and the options want it.
+
+        :param sid: of a new session, for its cookie.
+        """
+        headers = [*self.headers(request), TEXT]
+        if sid is not None and self.config.cookie is not None:
+            headers.append(("Set-Cookie", self.config.cookie.header(sid)))
+        if self.config.http_compression and len(payload) >= self.config.compression_threshold:
+            payload = _compress(payload, request.header("Accept-Encoding") or "", headers)
+        return Reply(200, headers, payload)
+
+
+def _compress(payload: bytes, accepted: str, headers: Headers) -> bytes:
+    """The payload as the client accepts it; adds the header that says how."""
+    headers.append(("Vary", "Accept-Encoding"))
+    encodings = _accepted_encodings(accepted.split(","))
+    if "gzip" in encodings:
+        headers.append(("Content-Encoding", "gzip"))
+        return gzip.compress(payload, compresslevel=6, mtime=0)
+    if "deflate" in encodings:
+        headers.append(("Content-Encoding", "deflate"))
+        return zlib.compress(payload, 6)
+    return payload
+
+
+def _accepted_encodings(items: Iterable[str]) -> set[str]:
+    accepted = set()
+    for item in items:
+        name, _, quality = item.strip().lower().partition(";")
+        if quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000"):
+            accepted.add(name.strip())
+    return accepted

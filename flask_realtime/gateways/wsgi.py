@@ -1,0 +1,293 @@
+"""The WSGI middleware: requests for the socket path go to the engine, all others to the app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..protocol.engineio.request import ErrorCode
+from ..protocol.errors import RemoteProtocolError
+from ..protocol.websocket import PerMessageDeflate, WebSocketConnection
+from ..server.ports import Access, Backend, Event, Poll, WebSocketTransport
+from ..types import DisconnectReason
+from .http import HTTPGateway, PollRequested, Reply, Request, UpgradeRequested, render_response
+
+if TYPE_CHECKING:
+    from ..server.engine import Engine
+    from ..server.session import Session
+
+__all__ = ["SocketMiddleware", "WSGIBackend"]
+
+StartResponse = Callable[..., Any]
+WSGIApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+#: how long a GET waits for the response before it to be written (see `_begin_poll`)
+RESPONSE_GRACE = 5.0
+
+
+class WSGITransport(WebSocketTransport, Protocol):
+    """A websocket of a WSGI server's connection."""
+
+    #: set before the connection is handed over
+    session: Session
+
+
+class WSGIBackend(Backend, Protocol):
+    """A backend that can deal with the connections of WSGI servers."""
+
+    def access(self, environ: Any) -> Access:
+        """How the connection of this request can be had."""
+        ...
+
+    def websocket(self, engine: Engine, environ: Any, websocket: WebSocketConnection) -> WSGITransport: ...
+
+    def carry_websocket(self, transport: Any, environ: Any, head: bytes) -> None: ...
+
+    def hold_poll(
+        self, engine: Engine, session: Session, environ: Any, respond: Callable[[bytes], bytes]
+    ) -> tuple[Poll, Callable[[], None]]: ...
+
+    def park_poll(self, ready: Event) -> None: ...
+
+
+class SocketMiddleware:
+    """Wraps ``app.wsgi_app``.
+
+    :param engine: gets what is for ``path``.
+    :param wsgi_app: gets the rest.
+    :param path: such as ``"socket.io"``.
+    :param prepare: makes what is kept of a handshake's environ.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        backend: WSGIBackend,
+        wsgi_app: WSGIApp,
+        path: str,
+        prepare: Callable[[dict[str, Any]], Any],
+    ) -> None:
+        self.engine = engine
+        self.backend = backend
+        self.wsgi_app = wsgi_app
+        self._path = "/" + path.strip("/")
+        self._gateway = HTTPGateway(engine)
+        self._prepare = prepare
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path != self._path and not path.startswith(self._path + "/"):
+            return self.wsgi_app(environ, start_response)
+        request = _request(environ)
+        asked = self._gateway.understand(request)
+        try:
+            if isinstance(asked, PollRequested):
+                return self._poll(asked, request, environ, start_response)
+            if isinstance(asked, UpgradeRequested):
+                return self._upgrade(asked, request, environ, start_response)
+        except RemoteProtocolError as error:
+            asked = self._gateway.refusal(request, error)
+        return _send(asked, start_response)
+
+    # Long-polling
+
+    def _poll(
+        self, asked: PollRequested, request: Request, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
+        how = self.backend.access(environ)
+        if asked.sid is None:
+            session = self.engine.open(None, self._prepare(environ), can_upgrade=how is not Access.NONE)
+            return self._answer_now(session, Poll(_nothing), request, start_response, session.sid)
+        session = self._session_of_poll(asked.sid)
+        if how is Access.TAKE:
+            poll, take = self.backend.hold_poll(
+                self.engine, session, environ,
+                lambda payload: render_response(self._gateway.payload_reply(request, payload)),
+            )  # fmt: skip
+            answer = self._begin_poll(session, poll)
+            if answer is None:
+                take()
+                return _taken(start_response, "200 OK")
+        else:
+            ready = self.backend.event()
+            poll = Poll(ready.set)
+            answer = self._begin_poll(session, poll)
+            if answer is None:
+                self.backend.park_poll(ready)
+                answer = self._answer_parked(session, poll)
+        return self._respond(session, poll, answer, request, start_response)
+
+    def _session_of_poll(self, sid: str) -> Session:
+        with self.engine.lock:
+            session = self.engine.session(sid)
+            poll = session.poll
+            if poll is None or not poll.answering:
+                return session
+            if poll.finished is None:
+                poll.finished = self.backend.event()
+        # The client has its response, but the server's thread that wrote it has not yet come to say so.
+        poll.finished.wait(RESPONSE_GRACE)
+        return session
+
+    def _begin_poll(self, session: Session, poll: Poll) -> bytes | None:
+        with self.engine.lock:
+            if session.ended:
+                raise RemoteProtocolError("Session ID unknown", code=ErrorCode.SESSION_UNKNOWN)
+            session.begin_poll(poll)
+            return session.answer_poll(poll)
+
+    def _answer_parked(self, session: Session, poll: Poll) -> bytes:
+        with self.engine.lock:
+            answer = session.answer_poll(poll)
+            if answer is None:
+                # Nothing has come: let the client ask again, so that the thread is free for others.
+                answer = session.release_poll(poll)
+            return answer
+
+    def _answer_now(
+        self, session: Session, poll: Poll, request: Request, start_response: StartResponse, sid: str
+    ) -> Iterable[bytes]:
+        answer = self._begin_poll(session, poll)
+        assert answer is not None  # the OPEN packet
+        return self._respond(session, poll, answer, request, start_response, sid)
+
+    def _respond(
+        self,
+        session: Session,
+        poll: Poll,
+        answer: bytes,
+        request: Request,
+        start_response: StartResponse,
+        sid: str | None = None,
+    ) -> Iterable[bytes]:
+        reply = self._gateway.payload_reply(request, answer, sid)
+        _start(reply, start_response)
+        return _CommittedBody(reply.body, self.engine, session, poll)
+
+    # WebSocket
+
+    def _upgrade(
+        self,
+        asked: UpgradeRequested,
+        request: Request,
+        environ: dict[str, Any],
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
+        engine = self.engine
+        if self.backend.access(environ) is Access.NONE:
+            raise RemoteProtocolError(
+                "this web server gives no access to its sockets; use polling", code=ErrorCode.BAD_REQUEST
+            )
+        deflate = asked.handshake.deflate
+        transport = self.backend.websocket(
+            engine,
+            environ,
+            WebSocketConnection(
+                max_message_size=engine.config.max_http_buffer_size,
+                max_fragments=engine.config.max_fragments,
+                deflate=None if deflate is None else PerMessageDeflate(deflate),
+            ),
+        )
+        headers: list[tuple[str, str]] = []
+        if asked.sid is None:
+            transport.session = engine.open(transport, self._prepare(environ))
+            if engine.config.cookie is not None:
+                headers.append(("Set-Cookie", engine.config.cookie.header(transport.session.sid)))
+        else:
+            with engine.lock:
+                transport.session = engine.session(asked.sid)
+                transport.session.begin_upgrade(transport)
+        try:
+            self.backend.carry_websocket(transport, environ, asked.handshake.response(headers))
+        except OSError:
+            # The client has gone before its connection could be taken.
+            transport.session.transport_closed(transport, DisconnectReason.TRANSPORT_ERROR)
+        return _taken(start_response, "101 Switching Protocols")
+
+
+class _CommittedBody:
+    """A response of one chunk that tells the session whether the server has written it.
+
+    A server asks for the next chunk when it has written the one before; one
+    that fails to write calls ``close()`` without asking.
+    """
+
+    def __init__(self, body: bytes, engine: Engine, session: Session, poll: Poll) -> None:
+        self._chunks = iter((body,))
+        self._engine = engine
+        self._session = session
+        self._poll: Poll | None = poll
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        for chunk in self._chunks:
+            return chunk
+        self._end(written=True)
+        raise StopIteration
+
+    def close(self) -> None:
+        """The server has finished, or given up (PEP 3333)."""
+        self._end(written=False)
+
+    def _end(self, written: bool) -> None:
+        poll, self._poll = self._poll, None
+        if poll is not None:
+            with self._engine.lock:
+                if written:
+                    self._session.poll_written(poll)
+                else:
+                    self._session.poll_failed(poll)
+
+
+def _nothing() -> None:
+    """The wake-up of a poll that is answered at once."""
+
+
+def _start(reply: Reply, start_response: StartResponse) -> None:
+    start_response(reply.status_line, [*reply.headers, ("Content-Length", str(len(reply.body)))])
+
+
+def _send(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:
+    _start(reply, start_response)
+    return [reply.body]
+
+
+def _taken(start_response: StartResponse, status: str) -> Iterable[bytes]:
+    # Whatever the server writes goes to a dead end; the status is for its access log.
+    start_response(status, [("Content-Length", "0")] if status.startswith("2") else [])
+    return [b""]
+
+
+def _request(environ: dict[str, Any]) -> Request:
+    def header(name: str) -> str | None:
+        key = name.upper().replace("-", "_")
+        value = environ.get(key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}")
+        return None if value is None else str(value)
+
+    length = environ.get("CONTENT_LENGTH") or None
+    chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+    return Request(
+        method=environ.get("REQUEST_METHOD", "GET"),
+        query_string=environ.get("QUERY_STRING", ""),
+        header=header,
+        read=lambda size: bytes(environ["wsgi.input"].read(size)),
+        content_length=_length(length),
+        chunked=chunked and bool(environ.get("wsgi.input_terminated")),
+        own_origin=f"{environ.get('wsgi.url_scheme', 'http')}://{_host(environ)}",
+        environ=environ,
+    )
+
+
+def _length(value: str | None) -> int | None:
+    if value is None:
+        return None
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else -1
+
+
+def _host(environ: dict[str, Any]) -> str:
+    host = environ.get("HTTP_HOST")
+    if host:
+        return str(host)
+    return f"{environ.get('SERVER_NAME', 'localhost')}:{environ.get('SERVER_PORT', '80')}"

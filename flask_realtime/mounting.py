@@ -1,0 +1,69 @@
+"""How a server gets under a Flask app: shared by :class:`.SocketIO` and :class:`.EngineIO`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from .backends.lifecycle import drain_on_sigterm, watch
+from .backends.threads import ThreadsBackend
+from .context import slim_environ
+from .gateways.wsgi import SocketMiddleware
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from .config import ServerConfig
+
+__all__ = ["AppState", "insert_middleware", "mount", "state_of"]
+
+KEY = "realtime"
+
+
+@dataclass
+class AppState:
+    """What an app holds of us, in ``app.extensions['realtime']``."""
+
+    config: ServerConfig
+    server: Any
+    middleware: SocketMiddleware
+    #: what tells whose state this is
+    owner: object = None
+
+
+def state_of(app: Flask) -> AppState | None:
+    """The state of an app."""
+    state: AppState | None = app.extensions.get(KEY)
+    return state
+
+
+def insert_middleware(app: Flask, make: Callable[[Any], SocketMiddleware]) -> SocketMiddleware:
+    """Wrap ``app.wsgi_app``; what is told by trusted proxies stays in front of us."""
+    outer: Any = app
+    attribute = "wsgi_app"
+    while isinstance(getattr(outer, attribute), ProxyFix):
+        outer, attribute = getattr(outer, attribute), "app"
+    middleware = make(getattr(outer, attribute))
+    setattr(outer, attribute, middleware)
+    return middleware
+
+
+def mount(app: Flask, config: ServerConfig, make_server: Callable[..., Any], runner: Any) -> AppState:
+    """Make a server, put it under the app, and have it drained at the end."""
+    backend = ThreadsBackend(config.handler_threads)
+    server = make_server(backend, runner)
+    middleware = insert_middleware(
+        app,
+        lambda wsgi_app: SocketMiddleware(
+            server.engine, backend, wsgi_app, config.path, partial(slim_environ, app)
+        ),
+    )
+    watch(server.engine)
+    if os.environ.get("FLASK_RUN_FROM_CLI") == "true":
+        drain_on_sigterm()
+    return AppState(config, server, middleware)

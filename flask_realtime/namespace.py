@@ -1,0 +1,153 @@
+"""Handlers as the methods of a class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from .exceptions import ConnectionRefusedError
+from .server.dispatcher import positional_capacity
+from .server.server import NOT_HANDLED
+from .types import AckCallback, Room, Sid
+
+if TYPE_CHECKING:
+    from .extension import SocketIO
+    from .server.server import Server
+
+__all__ = ["Namespace"]
+
+Rooms = Room | Iterable[Room] | None
+
+
+class Namespace:
+    """The handlers of a namespace: a method ``on_<event>`` for each event.
+
+    A method ``error(exception)``, where there is one, takes what they raise.
+    """
+
+    def __init__(self, namespace: str | None = None) -> None:
+        self.namespace = namespace or "/"
+        self.socketio: SocketIO | None = None
+
+    def _set_socketio(self, socketio: SocketIO) -> None:
+        self.socketio = socketio
+
+    @property
+    def server(self) -> Server:
+        """The server behind it.
+
+        :raises RuntimeError: before it was registered by :meth:`.SocketIO.on_namespace`.
+        """
+        return self._extension.current_server
+
+    @property
+    def _extension(self) -> SocketIO:
+        if self.socketio is None:
+            raise RuntimeError("register the namespace with SocketIO.on_namespace() first")
+        return self.socketio
+
+    def trigger_event(self, event: str, *args: Any) -> Any:
+        """Have an event handled by its method. Override it for other rules.
+
+        :param args: the client's sid, then the event's arguments.
+        """
+        handler = getattr(self, "on_" + (event or ""), None)
+        if handler is None:
+            return NOT_HANDLED
+        sid, *values = args
+        if event in ("connect", "disconnect"):
+            values = values[: positional_capacity(handler)]
+        try:
+            return self._extension.run_handler(handler, event, self.namespace, sid, values)
+        except ConnectionRefusedError:
+            raise
+        except Exception as error:
+            hook = getattr(self, "error", None)
+            if hook is None:
+                raise
+            return hook(error)
+
+    def emit(
+        self,
+        event: str,
+        data: Any = None,
+        room: Rooms = None,
+        include_self: bool = True,
+        namespace: str | None = None,
+        callback: AckCallback | None = None,
+        *,
+        to: Rooms = None,
+        skip_sid: Sid | Iterable[Sid] | None = None,
+    ) -> None:
+        """Emit an event, by default to everybody in this namespace (see :meth:`.SocketIO.emit`)."""
+        self._extension.emit(
+            event,
+            *(() if data is None else (data,)),
+            to=room if to is None else to,
+            include_self=include_self,
+            namespace=namespace or self.namespace,
+            callback=callback,
+            skip_sid=skip_sid,
+        )
+
+    def send(
+        self,
+        data: Any,
+        room: Rooms = None,
+        include_self: bool = True,
+        namespace: str | None = None,
+        callback: AckCallback | None = None,
+        *,
+        to: Rooms = None,
+        skip_sid: Sid | Iterable[Sid] | None = None,
+    ) -> None:
+        """Emit the event ``message`` (see :meth:`emit`)."""
+        self.emit("message", data, room, include_self, namespace, callback, to=to, skip_sid=skip_sid)
+
+    def call(
+        self,
+        event: str,
+        data: Any = None,
+        to: Sid | None = None,
+        sid: Sid | None = None,
+        namespace: str | None = None,
+        timeout: float | None = 60,
+    ) -> Any:
+        """Emit to one client and wait for its acknowledgement (see :meth:`.SocketIO.call`)."""
+        args = () if data is None else (data,)
+        return self._extension.call(
+            event, *args, to=to or sid, namespace=namespace or self.namespace, timeout=timeout
+        )
+
+    def close_room(self, room: Room, namespace: str | None = None) -> None:
+        """Take everybody out of a room."""
+        self.server.close_room(room, namespace or self.namespace)
+
+    def enter_room(self, sid: Sid, room: Room, namespace: str | None = None) -> None:
+        """Put a client into a room."""
+        self.server.enter_room(sid, room, namespace or self.namespace)
+
+    def leave_room(self, sid: Sid, room: Room, namespace: str | None = None) -> None:
+        """Take a client out of a room."""
+        self.server.leave_room(sid, room, namespace or self.namespace)
+
+    def rooms(self, sid: Sid, namespace: str | None = None) -> list[Room]:
+        """The rooms of a client."""
+        return self.server.rooms(sid, namespace or self.namespace)
+
+    def disconnect(self, sid: Sid, namespace: str | None = None) -> None:
+        """Send a client away."""
+        self.server.disconnect(sid, namespace or self.namespace)
+
+    def get_session(self, sid: Sid, namespace: str | None = None) -> dict[str, Any]:
+        """A copy of what :meth:`save_session` stored for a client."""
+        return self.server.get_session(sid, namespace or self.namespace)
+
+    def save_session(self, sid: Sid, session: dict[str, Any], namespace: str | None = None) -> None:
+        """Store something for a client, for as long as it is connected."""
+        self.server.save_session(sid, session, namespace or self.namespace)
+
+    def session(self, sid: Sid, namespace: str | None = None) -> AbstractContextManager[dict[str, Any]]:
+        """A ``with`` block around :meth:`get_session` and :meth:`save_session`."""
+        return self.server.session(sid, namespace or self.namespace)

@@ -1,0 +1,79 @@
+"""Which handler an event has, decided by what was registered.
+
+How many arguments a connect or disconnect handler takes is found out when it is
+registered, from its signature; a ``TypeError`` inside a handler is just an
+error of that handler.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..types import Handler
+
+__all__ = ["RESERVED_EVENTS", "Dispatcher", "Match", "positional_capacity"]
+
+ANY = "*"
+#: events of the connection itself; they never reach an event ``'*'``
+RESERVED_EVENTS = frozenset({"connect", "disconnect"})
+
+
+def positional_capacity(handler: Callable[..., Any]) -> int:
+    """How many positional arguments ``handler`` takes; a large number for ``*args``."""
+    try:
+        parameters = inspect.signature(handler).parameters.values()
+    except (TypeError, ValueError):
+        return 1_000  # a builtin without a signature: hand it everything
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return 1_000
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+
+
+class Match(NamedTuple):
+    """The handler of an event, and what it was registered for."""
+
+    handler: Handler
+    #: how many positional arguments it takes
+    capacity: int
+    #: the event it was registered for, ``'*'`` for a catch-all
+    event: str
+    #: the namespace object that it belongs to, None for a function
+    owner: Any = None
+
+
+class Dispatcher:
+    """Handlers by namespace and event, then namespace objects by namespace."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, dict[str, Match]] = {}
+        self._namespaces: dict[str, Any] = {}
+
+    def register(self, namespace: str, event: str, handler: Handler) -> None:
+        """``handler`` takes this event; a later registration replaces an earlier one."""
+        self._handlers.setdefault(namespace, {})[event] = Match(handler, positional_capacity(handler), event)
+
+    def register_namespace(self, namespace: str, obj: Any) -> None:
+        """``obj.trigger_event(event, sid, *args)`` takes what no function takes."""
+        self._namespaces[namespace] = obj
+
+    @property
+    def namespaces(self) -> set[str]:
+        """The namespaces that have handlers, ``'*'`` not among them."""
+        return (self._handlers.keys() | self._namespaces.keys()) - {ANY}
+
+    def find(self, namespace: str, event: str) -> Match | None:
+        """The function that takes this event: exact first, then the catch-alls."""
+        for in_namespace in (self._handlers.get(namespace), self._handlers.get(ANY)):
+            if in_namespace:
+                match = in_namespace.get(event)
+                if match is None and event not in RESERVED_EVENTS:
+                    match = in_namespace.get(ANY)
+                if match is not None:
+                    return match
+        return None
+
+    def find_namespace(self, namespace: str) -> Any | None:
+        """The namespace object for it."""
+        return self._namespaces.get(namespace) or self._namespaces.get(ANY)

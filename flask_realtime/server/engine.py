@@ -1,0 +1,199 @@
+"""All Engine.IO sessions of a server: requests in, replies out."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..protocol.engineio.request import ErrorCode
+from ..protocol.engineio.session import HeartbeatTiming, SessionProtocol
+from ..protocol.engineio.transitions import State
+from ..protocol.errors import RemoteProtocolError
+from ..types import DisconnectReason
+from .heartbeat import DeadlineHeap, DeadlineOwner
+from .logs import RefusalLog
+from .message import Message
+from .outbox import OutboxLimits
+from .session import GOING_AWAY, Session
+
+if TYPE_CHECKING:
+    from ..config import ServerConfig
+    from .ports import Application, Backend, WebSocketTransport
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """The sessions of one endpoint (one path).
+
+    :param config: the options.
+    :param backend: time, locks and the handlers' pool.
+    :param application: what lives on the sessions.
+    """
+
+    def __init__(
+        self, config: ServerConfig, backend: Backend, application: Application, logger: logging.Logger
+    ) -> None:
+        self.config = config
+        self.backend = backend
+        self.now: Callable[[], float] = backend.now
+        self.application = application
+        #: guards all state of the server layer; never held while a user's code runs
+        self.lock = backend.lock()
+        self.logger = logger
+        self.refusals = RefusalLog(logger, backend.now)
+        self.sessions: dict[str, Session] = {}
+        self.outbox_limits = OutboxLimits(config.max_queued_bytes, config.max_queued_packets)
+        self.draining = False
+        #: handlers that wait or run, and those of them that run
+        self.work_pending = 0
+        self.handlers_running = 0
+        self._timing = HeartbeatTiming(
+            config.ping_interval, config.ping_timeout + config.ping_interval_grace, config.upgrade_timeout
+        )
+        self._deadlines = DeadlineHeap()
+        self._kept = False
+
+    # Handshakes
+
+    def open(
+        self,
+        transport: WebSocketTransport | None,
+        environ: Any,
+        can_upgrade: bool = True,
+        submit: Callable[..., None] | None = None,
+    ) -> Session:
+        """A handshake: a new session, whose first packet is OPEN.
+
+        :param transport: the websocket, or None for polling.
+        :param can_upgrade: the connection's server is able to carry websockets.
+        :param submit: runs the session's handlers, instead of the backend's pool.
+        :raises RemoteProtocolError: 503 while the server drains.
+        """
+        self.check_accepting()
+        state = State.POLLING if transport is None else State.WEBSOCKET
+        with self.lock:
+            protocol = SessionProtocol(self._timing, state, self.now())
+            # 120 bits from the system's source; 20 characters of [A-Za-z0-9_-].
+            session = Session(
+                self, secrets.token_urlsafe(15), protocol, environ, submit or self.backend.submit
+            )
+            session.transport = transport
+            self.sessions[session.sid] = session
+            session.outbox.append(self._open_message(session, can_upgrade), self.outbox_limits)
+            session.application = self.application.session_opened(session)
+            self._keep_time()
+            self.schedule(session)
+        return session
+
+    def check_accepting(self) -> None:
+        """
+        :raises RemoteProtocolError: 503 while the server drains.
+        """
+        if self.draining:
+            raise RemoteProtocolError("the server is shutting down", code=ErrorCode.FORBIDDEN, status=503)
+
+    def _open_message(self, session: Session, can_upgrade: bool) -> Message:
+        config = self.config
+        upgrade = (
+            can_upgrade
+            and session.transport is None
+            and config.allow_upgrades
+            and "websocket" in config.transports
+        )
+        handshake = {
+            "sid": session.sid,
+            "upgrades": ["websocket"] if upgrade else [],
+            "pingInterval": round(config.ping_interval * 1000),
+            "pingTimeout": round(config.ping_timeout * 1000),
+            "maxPayload": config.max_http_buffer_size,
+        }
+        return Message(b"0" + msgspec.json.encode(handshake))
+
+    def session(self, sid: str) -> Session:
+        """The living session with this id, its overdue deadlines handled.
+
+        :raises RemoteProtocolError: there is none.
+        """
+        session = self.sessions.get(sid)
+        if session is not None:
+            # The loop may not have come to it yet; a request must not find a
+            # session that is overdue at this very moment.
+            with self.lock:
+                deadline = session.protocol.next_deadline()
+                if deadline is not None and deadline <= self.now():
+                    self.schedule(session, session.handle_timeout(self.now()))
+        if session is None or session.ended:
+            raise RemoteProtocolError("Session ID unknown", code=ErrorCode.SESSION_UNKNOWN)
+        return session
+
+    def forget(self, session: Session) -> None:
+        """A session has ended."""
+        self.sessions.pop(session.sid, None)
+
+    # Deadlines
+
+    def schedule(self, owner: DeadlineOwner, when: float | None = None) -> None:
+        """Ask ``owner`` at ``when`` (of a session: at its next deadline)."""
+        if when is None and isinstance(owner, Session):
+            when = owner.protocol.next_deadline()
+        if self._deadlines.schedule(owner, when):
+            self.backend.reschedule()
+
+    def next_deadline(self) -> float | None:
+        """For the loop: when :meth:`handle_timeouts` is due."""
+        return self._deadlines.next_deadline()
+
+    def handle_timeouts(self, now: float) -> None:
+        """For the loop: do what is due."""
+        with self.lock:
+            self._deadlines.handle_timeouts(now)
+
+    def _keep_time(self) -> None:
+        if not self._kept:
+            self._kept = True
+            self.backend.keep(self)
+
+    # The end
+
+    def drain(self, timeout: float, serving: bool) -> None:
+        """Refuse new sessions, let handlers finish, flush and close all.
+
+        Ends after ``timeout`` seconds at the latest.
+
+        :param serving: HTTP requests are still answered, so a polling client
+            that has no poll pending can still come for its last packets.
+        """
+        self.draining = True
+        deadline = self.now() + timeout
+        # A part of the time is left for flushing, whatever the handlers do.
+        self._wait_until(lambda: not self.work_pending, self.now() + 0.7 * timeout)
+        with self.lock:
+            for session in list(self.sessions.values()):
+                session.close(GOING_AWAY)
+                if not serving and session.transport is None and session.poll is None:
+                    session.end(DisconnectReason.TRANSPORT_CLOSE)
+        self._wait_until(lambda: not self.sessions and not self.work_pending, deadline)
+        if self.sessions:
+            self.logger.warning(
+                "%d sessions were cut off after the drain's %g s", len(self.sessions), timeout
+            )
+
+    def _wait_until(self, condition: Callable[[], bool], deadline: float) -> None:
+        while not condition() and self.now() < deadline:
+            self.backend.sleep(0.01)
+
+    def stats(self) -> dict[str, int]:
+        """Counts of what is alive here."""
+        with self.lock:
+            outboxes = [session.outbox for session in self.sessions.values()]
+            return {
+                "sessions": len(outboxes),
+                "handlers_running": self.handlers_running,
+                "queued_packets": sum(outbox.packets for outbox in outboxes),
+                "queued_bytes": sum(outbox.bytes for outbox in outboxes),
+            }

@@ -1,0 +1,142 @@
+"""A client's handlers: started in the order of its events, on the backend's pool.
+
+The inbox is an actor. While it has something to do, one pool thread works
+through it (it has the *turn*), so ten events that arrive together cost one
+hand-over, not ten. A handler that outlasts the patience loses the turn: the
+next event starts on another thread, and when the slow handler returns, its
+thread sees that the turn has moved on, and leaves.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+__all__ = ["Inbox", "Work"]
+
+#: Events that may wait for one client before we stop reading from it.
+PAUSE_AT = 1000
+RESUME_AT = 500
+
+#: One handler's run. It must not raise.
+Work = Callable[[], None]
+
+
+class InboxOwner(Protocol):
+    """What the inbox tells its session."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Inbox:
+    """Work that is started in order.
+
+    :param submit: runs a function on the pool, or at once for the test client.
+    :param patience: seconds after which the next work may start although the
+        one before still runs; None for strictly one at a time.
+    """
+
+    __slots__ = (
+        "_engine",
+        "_owner",
+        "_started_at",
+        "_submit",
+        "_turn",
+        "_working",
+        "patience",
+        "queue",
+        "running",
+        "scheduled_at",
+    )
+
+    def __init__(
+        self, engine: Engine, owner: InboxOwner, submit: Callable[..., None], patience: float | None
+    ) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._submit = submit
+        self.patience = patience
+        self.queue: deque[Work] | None = None  # made when needed: an idle client has none
+        self.running = 0
+        self.scheduled_at: float | None = None
+        self._turn = 0
+        self._working = False
+        # When the running work of this turn has started; None while the turn waits for a thread.
+        self._started_at: float | None = None
+
+    def put(self, work: Work) -> None:
+        """Start ``work`` after what was put before. The engine's lock is held."""
+        queue = self.queue
+        if queue is None:
+            queue = self.queue = deque()
+        queue.append(work)
+        self._engine.work_pending += 1
+        if not self._working:
+            self._working = True
+            self._start_turn()
+        elif self.patience is not None and self._started_at is not None and self.scheduled_at is None:
+            self._engine.schedule(self, self._started_at + self.patience)
+        if len(queue) == PAUSE_AT:
+            self._owner.pause_reading()
+
+    def put_first(self, works: list[Work]) -> None:
+        """Start these before everything that waits, in their order. The engine's lock is held."""
+        for work in works:
+            self.put(work)
+        assert self.queue is not None or not works
+        if works and self.queue is not None:
+            self.queue.rotate(len(works))
+
+    def _start_turn(self) -> None:
+        self._turn += 1
+        self._started_at = None
+        self._submit(self._run, self._turn)
+
+    def _run(self, turn: int) -> None:
+        """Work while the turn is ours (on a pool thread, without the lock)."""
+        work = self._next(turn)
+        while work is not None:
+            work()
+            work = self._next(turn, finished=True)
+
+    def _next(self, turn: int, finished: bool = False) -> Work | None:
+        engine = self._engine
+        with engine.lock:
+            if finished:
+                self.running -= 1
+                engine.handlers_running -= 1
+                engine.work_pending -= 1
+            if turn != self._turn:
+                return None
+            if not self.queue:
+                self._working = False
+                self.queue = self._started_at = None
+                return None
+            work = self.queue.popleft()
+            self.running += 1
+            engine.handlers_running += 1
+            started = self._started_at = engine.now()
+            waiting = len(self.queue)
+            if waiting and self.patience is not None:
+                engine.schedule(self, started + self.patience)
+            if waiting == RESUME_AT:
+                self._owner.resume_reading()
+            return work
+
+    def handle_timeout(self, now: float) -> float | None:
+        """The patience may have run out (see :class:`.DeadlineOwner`)."""
+        if not (self._working and self.queue) or self.patience is None:
+            return None
+        if self._started_at is None or self.running >= self._engine.config.max_client_handlers:
+            return now + self.patience
+        due = self._started_at + self.patience
+        if now < due:
+            return due
+        self._start_turn()
+        return now + self.patience

@@ -1,0 +1,72 @@
+"""One emit, encoded once for everyone it goes to.
+
+A message is made of one text packet, or a text packet and its attachments, or
+binary packets alone. Its wire forms are computed when the first client needs
+them and then shared: a broadcast to a thousand clients holds the same bytes a
+thousand times.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..protocol.engineio.payload import SEPARATOR, encode_base64_packet
+from ..protocol.websocket import Opcode, encode_frame
+
+__all__ = ["PING", "Message", "control_message"]
+
+
+class Message:
+    """Packets that are written together and in this order.
+
+    :param text: the first packet with its Engine.IO type character, UTF-8, or
+        None where there is no text.
+    :param binary: the binary packets that follow, without any prefix.
+    :param volatile: dropped, rather than queued, for a client that is behind.
+    """
+
+    __slots__ = ("_payload_part", "_ws_frame", "binary", "packets", "size", "text", "volatile")
+
+    def __init__(self, text: bytes | None, binary: tuple[bytes, ...] = (), volatile: bool = False) -> None:
+        self.text = text
+        self.binary = binary
+        self.volatile = volatile
+        self._ws_frame: bytes | None = None
+        self._payload_part: bytes | None = None
+        #: bytes that the message counts for in a queue
+        self.size = len(text) if text is not None else 0
+        self.packets = 1
+        if binary:
+            self.size += sum(map(len, binary))
+            self.packets = len(binary) + (text is not None)
+
+    @property
+    def ws_frame(self) -> bytes:
+        """The complete, unmasked and uncompressed WebSocket frames (RFC 6455, section 5)."""
+        frame = self._ws_frame
+        if frame is None:
+            frame = b"" if self.text is None else encode_frame(Opcode.TEXT, self.text)
+            if self.binary:
+                frame += b"".join([encode_frame(Opcode.BINARY, data) for data in self.binary])
+            self._ws_frame = frame
+        return frame
+
+    @property
+    def payload_part(self) -> bytes:
+        """The packets as they stand in a polling payload (Engine.IO protocol, "HTTP long-polling")."""
+        part = self._payload_part
+        if part is None:
+            parts = [] if self.text is None else [self.text]
+            parts += [encode_base64_packet(data) for data in self.binary]
+            part = self._payload_part = SEPARATOR.join(parts)
+        return part
+
+
+def control_message(packet: bytes) -> Message:
+    """A packet of the engine itself, such as ``b"2"``."""
+    return Message(packet)
+
+
+PING: Final = control_message(b"2")
+NOOP: Final = control_message(b"6")
+CLOSE: Final = control_message(b"1")

@@ -1,0 +1,86 @@
+"""The bounded send queue of one session.
+
+A message stays counted until its bytes have been written (*taken*, then
+*committed*), so the bound holds for what waits here and for what a driver is
+just writing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .message import Message
+
+__all__ = ["Outbox", "OutboxLimits"]
+
+
+class OutboxLimits(NamedTuple):
+    """What may wait for one client: bytes and packets."""
+
+    max_bytes: int
+    max_packets: int
+
+
+class Outbox:
+    """Messages in the order of their emits."""
+
+    __slots__ = ("_taken", "bytes", "messages", "packets")
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.bytes = 0
+        self.packets = 0
+        self._taken = 0
+
+    def append(self, message: Message, limits: OutboxLimits) -> bool:
+        """Queue a message; False where the limits forbid it.
+
+        A message that is alone in the queue is always accepted: a limit says
+        how far a client may be behind, not how large a message may be.
+        """
+        self.bytes += message.size
+        self.packets += message.packets
+        self.messages.append(message)
+        if self.bytes <= limits.max_bytes and self.packets <= limits.max_packets:
+            return True
+        return len(self.messages) == 1
+
+    @property
+    def waiting(self) -> bool:
+        """Something is queued that no driver has taken."""
+        return len(self.messages) > self._taken
+
+    def take(self, max_bytes: int) -> list[Message]:
+        """The next messages to write, at least one if any, at most about ``max_bytes``.
+
+        They stay in the queue until :meth:`commit`. Nothing else may be taken
+        in between.
+        """
+        messages = self.messages
+        if self.bytes <= max_bytes:
+            self._taken = len(messages)
+            return messages
+        total = 0
+        for count, message in enumerate(messages, 1):
+            total += message.size
+            if total >= max_bytes:
+                break
+        self._taken = count
+        return messages[:count]
+
+    def commit(self) -> None:
+        """What was taken has been written whole."""
+        if self._taken == len(self.messages):
+            self.clear()
+            return
+        done = self.messages[: self._taken]
+        del self.messages[: self._taken]
+        self._taken = 0
+        for message in done:
+            self.bytes -= message.size
+            self.packets -= message.packets
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self.messages = []
+        self.bytes = self.packets = self._taken = 0

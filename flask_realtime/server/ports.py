@@ -1,0 +1,163 @@
+"""What the server layer asks of its surroundings, as protocols.
+
+A backend implements :class:`Backend`, :class:`WebSocketTransport` and the wake-up of a :class:`Poll`;
+Socket.IO and the raw engine implement :class:`Application`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ..types import DisconnectReason
+    from .message import Message
+    from .session import Session
+
+__all__ = [
+    "Access",
+    "Application",
+    "Backend",
+    "Event",
+    "Joinable",
+    "Poll",
+    "Scheduler",
+    "SessionApplication",
+    "WebSocketTransport",
+]
+
+
+class Access(Enum):
+    """What a web server lets us do with a connection."""
+
+    TAKE = "take"
+    BORROW = "borrow"  # only with the server's own thread
+    NONE = "none"
+
+
+class Event(Protocol):
+    """A flag that threads (or greenlets) wait for."""
+
+    def set(self) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+class Joinable(Protocol):
+    """A background task."""
+
+    def join(self, timeout: float | None = None) -> None: ...
+
+
+class Scheduler(Protocol):
+    """Something with deadlines that a loop keeps."""
+
+    def next_deadline(self) -> float | None: ...
+
+    def handle_timeouts(self, now: float) -> None: ...
+
+
+class Backend(Protocol):
+    """Where waiting happens."""
+
+    #: its name, as ``async_mode`` takes it
+    name: str
+
+    def now(self) -> float:
+        """Seconds of a monotonic clock that stands still while the loop does."""
+        ...
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """A new re-entrant lock."""
+        ...
+
+    def event(self) -> Event:
+        """A new event, not set."""
+        ...
+
+    def submit(self, function: Callable[..., None], *args: Any) -> None:
+        """Run ``function`` soon, on a bounded pool; never blocks."""
+        ...
+
+    def spawn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Joinable:
+        """Run ``function`` in a thread (or greenlet) of its own."""
+        ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+    def keep(self, scheduler: Scheduler) -> None:
+        """Call ``scheduler.handle_timeouts`` when its deadlines come; starts the loop."""
+        ...
+
+    def reschedule(self) -> None:
+        """A kept scheduler's next deadline has become earlier."""
+        ...
+
+
+class WebSocketTransport(Protocol):
+    """A websocket that carries a session, or wants to."""
+
+    @property
+    def blocked(self) -> bool:
+        """Bytes wait to be written because the peer does not read."""
+        ...
+
+    def wake(self) -> None:
+        """The session has something to send, has closed or can read again. Never blocks."""
+        ...
+
+    def push(self, message: Message) -> None:
+        """Write a message that is not in a session's queue: an answer on the upgrade's ladder."""
+        ...
+
+    def abort(self, code: int) -> None:
+        """Close with this close code now, without the rest of the queue. Never blocks."""
+        ...
+
+    def has_unread(self) -> bool:
+        """Bytes of the peer have arrived and were not read yet."""
+        ...
+
+
+class Poll:
+    """One long-polling GET, from its arrival until its response is written.
+
+    :param wake: called when there is an answer (:meth:`.Session.answer_poll`);
+        must not block.
+    """
+
+    __slots__ = ("answering", "farewell", "finished", "wake")
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self.wake = wake
+        #: the response is being written
+        self.answering = False
+        #: the payload that ends it, once the session has ended
+        self.farewell: bytes | None = None
+        #: set when the response is written, where somebody waits for that
+        self.finished: Event | None = None
+
+
+class SessionApplication(Protocol):
+    """What lives on one session. All calls come with the engine's lock held; none may block."""
+
+    def receive_message(self, data: str | bytes) -> None:
+        """A message of the peer.
+
+        :raises RemoteProtocolError: ends the session.
+        """
+        ...
+
+    def session_closed(self, reason: DisconnectReason) -> None:
+        """The session has ended."""
+        ...
+
+
+class Application(Protocol):
+    """What lives on the engine."""
+
+    def session_opened(self, session: Session) -> SessionApplication:
+        """A handshake has made a session."""
+        ...

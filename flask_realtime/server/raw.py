@@ -1,0 +1,120 @@
+"""Messages without Socket.IO: the application behind :class:`flask_realtime.EngineIO`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..types import DisconnectReason
+from .dispatcher import positional_capacity
+from .engine import Engine
+from .inbox import Inbox
+from .message import Message
+
+if TYPE_CHECKING:
+    from ..config import ServerConfig
+    from .ports import Backend
+    from .session import Session
+
+__all__ = ["RawServer", "RawSession"]
+
+
+class RawSession:
+    """A client as the handlers of :class:`flask_realtime.EngineIO` see it.
+
+    :meth:`send` and :meth:`close` may be called from anywhere.
+    """
+
+    __slots__ = ("_server", "_session", "data", "inbox")
+
+    def __init__(self, server: RawServer, session: Session) -> None:
+        self._server = server
+        self._session = session
+        self.inbox = Inbox(server.engine, self, session.submit, server.config.patience)
+        #: the application's own
+        self.data: dict[str, Any] = {}
+
+    @property
+    def sid(self) -> str:
+        """The session's id, a secret between the client and the server."""
+        return self._session.sid
+
+    @property
+    def environ(self) -> Any:
+        """What is kept of the handshake's WSGI environ."""
+        return self._session.environ
+
+    @property
+    def transport(self) -> str:
+        """``"polling"`` or ``"websocket"``."""
+        return self._session.transport_name
+
+    def send(self, data: str | bytes | bytearray | memoryview) -> None:
+        """Send a message, text or binary; never waits.
+
+        :raises TypeError: for anything else.
+        """
+        if isinstance(data, str):
+            message = Message(b"4" + data.encode())
+        elif isinstance(data, (bytes, bytearray, memoryview)):
+            message = Message(None, (bytes(data),))
+        else:
+            raise TypeError(f"a message is str or bytes, not {type(data).__name__}")
+        with self._server.engine.lock:
+            self._session.send(message)
+
+    def close(self) -> None:
+        """Close the session; what was sent before still goes out."""
+        with self._server.engine.lock:
+            self._session.close()
+
+    def receive_message(self, data: str | bytes) -> None:
+        """See :class:`.SessionApplication`."""
+        if self._server.on_message is not None:
+            self.inbox.put(partial(self._server.run, self._server.on_message, self, data))
+
+    def session_closed(self, reason: DisconnectReason) -> None:
+        """See :class:`.SessionApplication`."""
+        if self._server.on_disconnect is not None:
+            args = [reason.value] if positional_capacity(self._server.on_disconnect) > 1 else []
+            self.inbox.put(partial(self._server.run, self._server.on_disconnect, self, *args))
+
+    def pause_reading(self) -> None:
+        """See :class:`.InboxOwner`."""
+        self._session.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See :class:`.InboxOwner`."""
+        self._session.resume_reading()
+
+
+class RawServer:
+    """One Engine.IO endpoint (an :class:`.Application` of the engine)."""
+
+    def __init__(self, config: ServerConfig, backend: Backend, logger: logging.Logger) -> None:
+        self.config = config
+        self.logger = logger
+        self.engine = Engine(config, backend, self, logger)
+        self.on_connect: Callable[[RawSession], Any] | None = None
+        self.on_message: Callable[[RawSession, str | bytes], Any] | None = None
+        self.on_disconnect: Callable[..., Any] | None = None
+
+    def session_opened(self, session: Session) -> RawSession:
+        """See :class:`.Application`."""
+        raw = RawSession(self, session)
+        if self.on_connect is not None:
+            raw.inbox.put(partial(self.run, self.on_connect, raw))
+        return raw
+
+    def run(self, handler: Callable[..., Any], session: RawSession, *args: Any) -> None:
+        """A handler's run, on the pool."""
+        try:
+            handler(session, *args)
+        except Exception:
+            self.logger.exception("%s failed", getattr(handler, "__name__", "handler"))
+
+    def stats(self) -> dict[str, int]:
+        """Counts of what is alive."""
+        return self.engine.stats() | {"sockets": 0, "rooms": 0, "pending_acks": 0, "pending_attachments": 0}

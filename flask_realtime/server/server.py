@@ -1,0 +1,402 @@
+"""Socket.IO on top of the engine: namespaces, events, acks, rooms."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..exceptions import CallTimeoutError, ClientGoneError, ConnectionRefusedError
+from ..protocol.errors import excerpt
+from ..protocol.socketio import Packet, PacketType, Serializer
+from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
+from .client import Client, Socket, SocketState
+from .dispatcher import Dispatcher, Match
+from .engine import Engine
+from .logs import short
+from .message import Message
+
+if TYPE_CHECKING:
+    from ..adapters import Adapter
+    from ..config import ServerConfig
+    from .ports import Backend
+    from .session import Session
+
+__all__ = ["NOT_HANDLED", "Runner", "Server"]
+
+#: what a namespace object's ``trigger_event`` returns for an event that it has no handler for
+NOT_HANDLED: Any = object()
+REJECTED = {"message": "Connection rejected by server"}
+
+
+class Runner(Protocol):
+    """Runs a user's function in the context of an event (the extension's part)."""
+
+    def __call__(
+        self, socket: Socket, function: Callable[..., Any], message: str | None, args: list[Any]
+    ) -> Any:
+        """``function(*args)`` with ``request.event`` set to ``message`` and ``args``."""
+        ...
+
+
+class Server:
+    """One Socket.IO endpoint (an :class:`.Application` of the engine).
+
+    :param dispatcher: the handlers.
+    :param runner: how they are run.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        backend: Backend,
+        adapter: Adapter[Socket],
+        serializer: Serializer,
+        dispatcher: Dispatcher,
+        runner: Runner,
+        logger: logging.Logger,
+    ) -> None:
+        self.config = config
+        self.backend = backend
+        self.adapter = adapter
+        self.serializer = serializer
+        self.encoder = serializer.encoder()
+        self.dispatcher = dispatcher
+        self.logger = logger
+        self.engine = Engine(config, backend, self, logger)
+        self._runner = runner
+
+    # The engine's side
+
+    def session_opened(self, session: Session) -> Client:
+        """See :class:`.Application`."""
+        return Client(self, session, session.submit)
+
+    def message(self, packet: Packet, volatile: bool = False) -> Message:
+        """A packet as it is sent.
+
+        :raises TypeError, ValueError: its data can't be serialised.
+        """
+        text, binary = self.encoder.encode(packet)
+        return Message(None if text is None else b"4" + text, binary, volatile)
+
+    # Connecting
+
+    def accepts(self, namespace: str) -> bool:
+        """Whether clients may connect to it."""
+        accepted = self.config.namespaces
+        return accepted == "*" or namespace in accepted or namespace in self.dispatcher.namespaces
+
+    def refuse(self, client: Client, namespace: str, message: str) -> None:
+        """Answer a CONNECT without making a socket."""
+        self.engine.refusals(
+            "namespace refused", "session %s: namespace %s: %s",
+            short(client.session.sid), excerpt(namespace), message,
+        )  # fmt: skip
+        client.session.send(self.message(Packet(PacketType.CONNECT_ERROR, namespace, {"message": message})))
+
+    def begin_connect(self, socket: Socket, auth: Any) -> None:
+        """A CONNECT has come (the lock is held): run the connect handler, if any."""
+        self.adapter.add(socket)
+        if self._handles(socket.namespace, "connect"):
+            socket.client.inbox.put(partial(self._run_connect, socket, auth))
+        else:
+            self._accept(socket)
+
+    def _handles(self, namespace: str, event: str) -> bool:
+        return (
+            self.dispatcher.find(namespace, event) is not None
+            or self.dispatcher.find_namespace(namespace) is not None
+        )
+
+    def _run_connect(self, socket: Socket, auth: Any) -> None:
+        try:
+            refusal = REJECTED if self._call_handler(socket, "connect", [auth]) is False else None
+        except ConnectionRefusedError as e:
+            refusal = e.error_args
+        except Exception:
+            self.logger.exception(
+                "connect handler of namespace %r failed; the client is refused", socket.namespace
+            )
+            refusal = REJECTED
+        with self.engine.lock:
+            if refusal is None:
+                self._accept(socket)
+            else:
+                self._reject(socket, refusal)
+
+    def _accept(self, socket: Socket) -> None:
+        socket.accept(self.message(Packet(PacketType.CONNECT, socket.namespace, {"sid": socket.sid})))
+        if socket.ending is not None:
+            self.begin_disconnect(socket, socket.ending)
+
+    def _reject(self, socket: Socket, refusal: dict[str, Any]) -> None:
+        self.adapter.remove(socket)
+        socket.drop()
+        socket.client.refused(socket)
+        try:
+            message = self.message(Packet(PacketType.CONNECT_ERROR, socket.namespace, refusal))
+        except (TypeError, ValueError):
+            self.logger.exception("the data of a ConnectionRefusedError can't be serialised")
+            message = self.message(
+                Packet(PacketType.CONNECT_ERROR, socket.namespace, {"message": refusal["message"]})
+            )
+        socket.client.session.send(message)
+
+    # Disconnecting
+
+    def begin_disconnect(self, socket: Socket, reason: DisconnectReason) -> None:
+        """A connected socket ends (the lock is held): run the disconnect handler, then forget it."""
+        socket.state = SocketState.DISCONNECTING
+        socket.client.inbox.put(partial(self._run_disconnect, socket, reason))
+
+    def _run_disconnect(self, socket: Socket, reason: DisconnectReason) -> None:
+        try:
+            self._call_handler(socket, "disconnect", [reason.value])
+        except Exception:
+            self.logger.exception("disconnect handler of namespace %r failed", socket.namespace)
+        with self.engine.lock:
+            self.adapter.remove(socket)
+            socket.drop()
+
+    # Events
+
+    def run_event(self, socket: Socket, packet: Packet) -> None:
+        """An event's handler, on the pool; answers with an ack where one is asked for."""
+        event, *args = packet.data
+        try:
+            result = self._call_handler(socket, event, args)
+            if packet.id is not None and result is not NOT_HANDLED:
+                self._send_ack(socket, packet.id, result)
+        except Exception:
+            self.logger.exception(
+                "handler of event %s in namespace %r failed", excerpt(event), socket.namespace
+            )
+
+    def _call_handler(self, socket: Socket, event: str, args: list[Any]) -> Any:
+        match = self.dispatcher.find(socket.namespace, event)
+        if match is not None:
+            return self._runner(socket, match.handler, match.event, self._arguments(match, event, args))
+        obj = self.dispatcher.find_namespace(socket.namespace)
+        if obj is None:
+            return NOT_HANDLED
+        return obj.trigger_event(event, socket.sid, *args)
+
+    @staticmethod
+    def _arguments(match: Match, event: str, args: list[Any]) -> list[Any]:
+        if match.event == "*":
+            return [event, *args]
+        if event in ("connect", "disconnect"):
+            # connect(auth) or connect(); disconnect(reason) or disconnect().
+            return args[: match.capacity]
+        return args
+
+    def _send_ack(self, socket: Socket, ack_id: int, result: Any) -> None:
+        values = list(result) if isinstance(result, tuple) else [] if result is None else [result]
+        message = self.message(Packet(PacketType.ACK, socket.namespace, values, ack_id))
+        with self.engine.lock:
+            socket.send(message)
+
+    def run_in_context(
+        self, sid: Sid, namespace: str, function: Callable[..., Any], event: str | None, args: list[Any]
+    ) -> Any:
+        """Run a function of a namespace object in the context of its client's event."""
+        socket = self.adapter.get(namespace, sid)
+        return NOT_HANDLED if socket is None else self._runner(socket, function, event, args)
+
+    # Emitting
+
+    def emit(
+        self,
+        event: str,
+        args: list[Any],
+        namespace: str = "/",
+        target: Target = EVERYBODY,
+        callback: AckCallback | None = None,
+        volatile: bool = False,
+    ) -> None:
+        """Send an event; never waits.
+
+        :param callback: called with the acknowledgement of each recipient.
+        :raises TypeError, ValueError: the data can't be serialised.
+        """
+        data = [event, *args]
+        if callback is not None:
+            self._emit_with_callback(data, namespace, target, callback)
+            return
+        message = self.message(Packet(PacketType.EVENT, namespace, data), volatile)
+        with self.engine.lock:
+            for socket in list(self.adapter.sockets(namespace, target)):
+                socket.send(message)
+
+    def _emit_with_callback(
+        self, data: list[Any], namespace: str, target: Target, callback: AckCallback
+    ) -> None:
+        self.message(
+            Packet(PacketType.EVENT, namespace, data, 1)
+        )  # raises here, before anything is registered
+        with self.engine.lock:
+            for socket in list(self.adapter.sockets(namespace, target)):
+                self._send_with_ack(socket, data, partial(self._receive_callback_ack, socket, callback))
+
+    def _send_with_ack(
+        self, socket: Socket, data: list[Any], receiver: Callable[[list[Any] | None], None]
+    ) -> int:
+        ack_id, given_up = socket.acks.register(receiver)
+        if given_up is not None:
+            self.engine.refusals("acks given up", "client %s owes more than %d acks; the oldest is given up",
+                                 socket.sid, self.config.max_pending_acks)  # fmt: skip
+            given_up(None)
+        socket.send(self.message(Packet(PacketType.EVENT, socket.namespace, data, ack_id)))
+        return ack_id
+
+    def _receive_callback_ack(self, socket: Socket, callback: AckCallback, values: list[Any] | None) -> None:
+        if values is not None:
+            socket.client.inbox.put(partial(self._run_callback, socket, callback, values))
+
+    def _run_callback(self, socket: Socket, callback: AckCallback, values: list[Any]) -> None:
+        try:
+            callback(*values)
+        except Exception:
+            self.logger.exception("callback of an emit to client %s failed", socket.sid)
+
+    def call(self, event: str, args: list[Any], namespace: str, sid: Sid, timeout: float | None) -> Any:
+        """Send an event to one client and wait for its acknowledgement.
+
+        :returns: None, one value, or a tuple of several.
+        :raises CallTimeoutError: none within ``timeout`` seconds.
+        :raises ClientGoneError: the client is not connected, or goes meanwhile.
+        """
+        done = self.backend.event()
+        answer: list[Any] = []
+
+        def receive(values: list[Any] | None) -> None:
+            answer.append(values)
+            done.set()
+
+        with self.engine.lock:
+            socket = self.adapter.get(namespace, sid)
+            if socket is None:
+                raise ClientGoneError(f"no client {sid!r} in namespace {namespace!r}")
+            ack_id = self._send_with_ack(socket, [event, *args], receive)
+        if not done.wait(timeout):
+            with self.engine.lock:
+                socket.acks.pop(ack_id)
+            raise CallTimeoutError(f"client {sid!r} did not acknowledge {event!r} within {timeout} s")
+        if answer[0] is None:
+            raise ClientGoneError(f"client {sid!r} has gone before it acknowledged {event!r}")
+        values = answer[0]
+        return None if not values else values[0] if len(values) == 1 else tuple(values)
+
+    # Rooms and clients
+
+    def socket(self, sid: Sid, namespace: str = "/") -> Socket:
+        """The socket of a client.
+
+        :raises KeyError: it is not connected to this namespace.
+        """
+        socket = self.adapter.get(namespace, sid)
+        if socket is None:
+            raise KeyError(f"no client {sid!r} in namespace {namespace!r}")
+        return socket
+
+    def enter_room(self, sid: Sid, room: Room, namespace: str = "/") -> None:
+        """Put a client into a room. A client that has gone is ignored.
+
+        :raises ValueError: the room is named like another client's sid: only that client is in it.
+        """
+        with self.engine.lock:
+            socket = self.adapter.get(namespace, sid)
+            if socket is None:
+                return
+            if room != sid and isinstance(room, str) and self.adapter.get(namespace, room) is not None:
+                raise ValueError("a room can't be named like the sid of another client")
+            self.adapter.join(socket, room)
+
+    def leave_room(self, sid: Sid, room: Room, namespace: str = "/") -> None:
+        """Take a client out of a room."""
+        with self.engine.lock:
+            socket = self.adapter.get(namespace, sid)
+            if socket is not None:
+                self.adapter.leave(socket, room)
+
+    def close_room(self, room: Room, namespace: str = "/") -> None:
+        """Take everybody out of a room."""
+        with self.engine.lock:
+            self.adapter.close_room(namespace, room)
+
+    def rooms(self, sid: Sid, namespace: str = "/") -> list[Room]:
+        """The rooms of a client, its own first."""
+        with self.engine.lock:
+            socket = self.adapter.get(namespace, sid)
+            return [] if socket is None else [sid, *(socket.rooms or ())]
+
+    def participants(self, namespace: str = "/", room: Room | None = None) -> list[Sid]:
+        """The sids in a room, or in the whole namespace."""
+        with self.engine.lock:
+            return [socket.sid for socket in self.adapter.members(namespace, room)]
+
+    def disconnect(self, sid: Sid, namespace: str = "/") -> None:
+        """Send a client away; it does not come back by itself."""
+        with self.engine.lock:
+            socket = self.adapter.get(namespace, sid)
+            if (
+                socket is None
+                or socket.state in (SocketState.DISCONNECTING, SocketState.GONE)
+                or socket.ending
+            ):
+                return
+            socket.send(self.message(Packet(PacketType.DISCONNECT, namespace)))
+            socket.client.leave(socket, DisconnectReason.SERVER_DISCONNECT)
+
+    def transport(self, sid: Sid, namespace: str = "/") -> str:
+        """``"polling"`` or ``"websocket"``.
+
+        :raises KeyError: see :meth:`socket`.
+        """
+        return self.socket(sid, namespace).client.session.transport_name
+
+    def get_session(self, sid: Sid, namespace: str = "/") -> dict[str, Any]:
+        """A copy of what :meth:`save_session` stored for a client.
+
+        :raises KeyError: see :meth:`socket`.
+        """
+        return dict(self.socket(sid, namespace).store or {})
+
+    def save_session(self, sid: Sid, session: dict[str, Any], namespace: str = "/") -> None:
+        """Store something for a client, for as long as it is connected.
+
+        :raises KeyError: see :meth:`socket`.
+        """
+        self.socket(sid, namespace).store = session
+
+    @contextmanager
+    def session(self, sid: Sid, namespace: str = "/") -> Iterator[dict[str, Any]]:
+        """A ``with`` block that changes what is stored for a client."""
+        session = self.get_session(sid, namespace)
+        yield session
+        self.save_session(sid, session, namespace)
+
+    def get_environ(self, sid: Sid, namespace: str = "/") -> Any:
+        """What is kept of the handshake's WSGI environ; None for a client that is not connected."""
+        socket = self.adapter.get(namespace, sid)
+        return None if socket is None else socket.client.session.environ
+
+    # Counts
+
+    def stats(self) -> dict[str, int]:
+        """Counts of what is alive."""
+        with self.engine.lock:
+            clients = [s.application for s in self.engine.sessions.values()]
+            counts = self.engine.stats() | self.adapter.stats()
+            counts["pending_acks"] = sum(_pending_acks(clients))
+            counts["pending_attachments"] = sum(
+                c.pending_attachments for c in clients if isinstance(c, Client)
+            )
+            return counts
+
+
+def _pending_acks(clients: Iterable[object]) -> Iterable[int]:
+    return (socket.pending_acks for c in clients if isinstance(c, Client) for socket in c.sockets.values())
