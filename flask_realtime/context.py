@@ -81,7 +81,7 @@ class EventScope:
         template = self._template
         request = object.__new__(type(template))
         request.__dict__.update(template.__dict__)
-        request.event = {"message": message, "args": args}  # type: ignore[attr-defined]
+        request.event = {"message": message, "args": tuple(args)}  # type: ignore[attr-defined]
         return request
 
     @property

@@ -96,6 +96,7 @@ class SocketIOTestClient:
         self.connected: dict[str, bool] = {}
         self.callback_counter = 0
         self._acks: dict[int, list[Any]] = {}
+        self._errors: list[Exception] = []
         self._work: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._transport = _MemoryTransport(self._receive)
         self._session: Session | None = None
@@ -138,10 +139,16 @@ class SocketIOTestClient:
         self._send(Packet(PacketType.DISCONNECT, namespace or "/"))
         self.connected.pop(namespace or "/", None)
 
-    def emit(self, event: str, *args: Any, callback: bool = False, namespace: str | None = None) -> Any:
+    def emit(
+        self, event: str, *args: Any, callback: bool = False, namespace: str | None = None, **ignored: Any
+    ) -> Any:
         """Emit an event to the server; its handlers have returned when this does.
 
+        What a handler raises, and no error handler takes, is raised here.
+
         :param callback: ask for an acknowledgement.
+        :param ignored: what only a server can say (``broadcast`` and the like); tests written for
+            Flask-SocketIO pass it.
         :returns: the acknowledgement's value, or the list of its values where
             it has several or none; None where nothing was acknowledged.
         :raises RuntimeError: it is not connected.
@@ -190,6 +197,7 @@ class SocketIOTestClient:
         self._transport = _MemoryTransport(self._receive)
         environ = slim_environ(self.app, self._environ(query_string, headers))
         session = self._server.engine.open(self._transport, environ, submit=self._submit)
+        session.error_hook = self._errors.append
         self._session = self._transport.session = session
         with self._server.engine.lock:
             self._transport.wake()
@@ -217,6 +225,10 @@ class SocketIOTestClient:
         while self._work:
             function, args = self._work.popleft()
             function(*args)
+        if self._errors:
+            error = self._errors[0]
+            self._errors.clear()
+            raise error
 
     def _send(self, packet: Packet) -> None:
         session = self._session

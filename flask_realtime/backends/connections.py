@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..server.session import Session
     from .loop import Loop
 
-__all__ = ["PollConnection", "WebSocketTransport"]
+__all__ = ["AnswerConnection", "PollConnection", "WebSocketTransport"]
 
 READ_SIZE = 65536  # bytes taken from one client in a turn
 WRITE_SIZE = 262144  # bytes taken from a queue for one write
@@ -385,6 +385,36 @@ class WebSocketTransport(SocketConnection):
             with contextlib.suppress(OSError):
                 self.sock.send(data)
         self.finish()
+
+
+class AnswerConnection(SocketConnection):
+    """Says one thing and closes.
+
+    :param response: the complete HTTP response.
+    """
+
+    __slots__ = ("_response",)
+
+    def __init__(self, loop: Loop, engine: Engine, response: bytes) -> None:
+        super().__init__(loop, engine)
+        self._response = response
+
+    def begin(self, sock: socket.socket) -> None:
+        """Answer on this socket (the loop's thread)."""
+        self.start(sock)
+        if self.write(self._response):
+            self.finish()
+
+    def receive(self, data: bytes) -> None:
+        """See :class:`SocketConnection`: nobody listens any more."""
+
+    def flush(self) -> None:
+        """See :class:`SocketConnection`."""
+        if not self._closed and self.write_unsent():
+            self.finish()
+
+    def peer_gone(self, reason: DisconnectReason) -> None:
+        """See :class:`SocketConnection`: then it does not want to know."""
 
 
 class PollConnection(SocketConnection):

@@ -14,7 +14,7 @@ from ..protocol.websocket import WebSocketConnection
 from ..server.engine import Engine
 from ..server.ports import Access, Event, Joinable, Poll, Scheduler
 from ..server.session import Session
-from .connections import PollConnection, WebSocketTransport
+from .connections import AnswerConnection, PollConnection, WebSocketTransport
 from .lifecycle import drain_at_exit
 from .loop import Loop
 from .pool import ThreadPool
@@ -138,6 +138,13 @@ class ThreadsBackend:
         loop.call_soon(lambda: transport.begin(sock, head, early))
         loop.run()
         leave_behind(sock)
+
+    def answer(self, engine: Engine, environ: Any, response: bytes) -> None:
+        """Take the connection over, answer on it and close it (:attr:`.Access.TAKE`)."""
+        loop = _process_loop.get()
+        connection = AnswerConnection(loop, engine, response)
+        taken = take_over(environ)
+        loop.call_soon(lambda: connection.begin(taken.sock))
 
     def hold_poll(
         self, engine: Engine, session: Session, environ: Any, respond: Callable[[bytes], bytes]

@@ -216,8 +216,6 @@ class HTTPGateway:
             headers.append(("Vary", "Origin"))
         if isinstance(error, HandshakeError):
             headers += error.headers
-        if is_upgrade(request.header):
-            headers.append(("Connection", "close"))
         return Reply(
             error.status, headers, msgspec.json.encode({"code": int(error.code), "message": error.message})
         )

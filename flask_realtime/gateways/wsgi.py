@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
+from wsgiref.util import is_hop_by_hop
 
 from ..protocol.engineio.request import ErrorCode
 from ..protocol.errors import RemoteProtocolError
-from ..protocol.websocket import PerMessageDeflate, WebSocketConnection
+from ..protocol.websocket import CloseCode, PerMessageDeflate, WebSocketConnection
+from ..server.logs import short
 from ..server.ports import Access, Backend, Event, Poll, WebSocketTransport
 from ..types import DisconnectReason
 from .http import HTTPGateway, PollRequested, Reply, Request, UpgradeRequested, render_response
@@ -42,6 +44,10 @@ class WSGIBackend(Backend, Protocol):
     def websocket(self, engine: Engine, environ: Any, websocket: WebSocketConnection) -> WSGITransport: ...
 
     def carry_websocket(self, transport: Any, environ: Any, head: bytes) -> None: ...
+
+    def answer(self, engine: Engine, environ: Any, response: bytes) -> None:
+        """Take the connection over, answer on it and close it."""
+        ...
 
     def hold_poll(
         self, engine: Engine, session: Session, environ: Any, respond: Callable[[bytes], bytes]
@@ -87,6 +93,10 @@ class SocketMiddleware:
                 return self._upgrade(asked, request, environ, start_response)
         except RemoteProtocolError as error:
             asked = self._gateway.refusal(request, error)
+        if request.header("Upgrade") is not None and self.backend.access(environ) is Access.TAKE:
+            # A refused upgrade ends its connection, and a WSGI server would not let us say so.
+            self.backend.answer(self.engine, environ, render_response(asked))
+            return _taken(start_response, asked.status_line)
         return _send(asked, start_response)
 
     # Long-polling
@@ -196,13 +206,23 @@ class SocketMiddleware:
         else:
             with engine.lock:
                 transport.session = engine.session(asked.sid)
-                transport.session.begin_upgrade(transport)
+                self._begin_upgrade(transport)
         try:
             self.backend.carry_websocket(transport, environ, asked.handshake.response(headers))
         except OSError:
             # The client has gone before its connection could be taken.
             transport.session.transport_closed(transport, DisconnectReason.TRANSPORT_ERROR)
         return _taken(start_response, "101 Switching Protocols")
+
+    def _begin_upgrade(self, transport: WSGITransport) -> None:
+        try:
+            transport.session.begin_upgrade(transport)
+        except RemoteProtocolError as error:
+            # Answered on the websocket: a browser shows its close code, but nothing of a refused handshake.
+            self.engine.refusals(
+                "upgrade refused", "session %s: %s", short(transport.session.sid), error.message
+            )
+            transport.abort(CloseCode.POLICY_VIOLATION)
 
 
 class _CommittedBody:
@@ -246,7 +266,9 @@ def _nothing() -> None:
 
 
 def _start(reply: Reply, start_response: StartResponse) -> None:
-    start_response(reply.status_line, [*reply.headers, ("Content-Length", str(len(reply.body)))])
+    # PEP 3333 leaves hop-by-hop headers to the server.
+    headers = [(name, value) for name, value in reply.headers if not is_hop_by_hop(name)]
+    start_response(reply.status_line, [*headers, ("Content-Length", str(len(reply.body)))])
 
 
 def _send(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:
@@ -256,7 +278,7 @@ def _send(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:
 
 def _taken(start_response: StartResponse, status: str) -> Iterable[bytes]:
     # Whatever the server writes goes to a dead end; the status is for its access log.
-    start_response(status, [("Content-Length", "0")] if status.startswith("2") else [])
+    start_response(status, [] if status.startswith("1") else [("Content-Length", "0")])
     return [b""]
 
 

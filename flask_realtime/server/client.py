@@ -210,7 +210,6 @@ class Client:
         namespace = packet.namespace
         if namespace in self.sockets:
             raise RemoteProtocolError(f"a second CONNECT for namespace {namespace[:50]!r}")
-        self._connect_by = None
         if not self.server.accepts(namespace):
             self.server.refuse(self, namespace, "Invalid namespace")
         elif len(self.sockets) >= self.server.config.max_namespaces:
@@ -245,6 +244,10 @@ class Client:
             self._left = set()
         if len(self._left) < MAX_LEFT:
             self._left.add(socket.namespace)
+
+    def connected(self) -> None:
+        """One of its connects has succeeded: the session may live."""
+        self._connect_by = None
 
     def session_closed(self, reason: DisconnectReason) -> None:
         """See :class:`.SessionApplication`."""

@@ -128,6 +128,7 @@ class Server:
                 self._reject(socket, refusal)
 
     def _accept(self, socket: Socket) -> None:
+        socket.client.connected()
         socket.accept(self.message(Packet(PacketType.CONNECT, socket.namespace, {"sid": socket.sid})))
         if socket.ending is not None:
             self.begin_disconnect(socket, socket.ending)
@@ -155,8 +156,8 @@ class Server:
     def _run_disconnect(self, socket: Socket, reason: DisconnectReason) -> None:
         try:
             self._call_handler(socket, "disconnect", [reason.value])
-        except Exception:
-            self.logger.exception("disconnect handler of namespace %r failed", socket.namespace)
+        except Exception as error:
+            self._failed(socket, error, "disconnect handler of namespace %r", socket.namespace)
         with self.engine.lock:
             self.adapter.remove(socket)
             socket.drop()
@@ -170,10 +171,18 @@ class Server:
             result = self._call_handler(socket, event, args)
             if packet.id is not None and result is not NOT_HANDLED:
                 self._send_ack(socket, packet.id, result)
-        except Exception:
-            self.logger.exception(
-                "handler of event %s in namespace %r failed", excerpt(event), socket.namespace
+        except Exception as error:
+            self._failed(
+                socket, error, "handler of event %s in namespace %r", excerpt(event), socket.namespace
             )
+
+    def _failed(self, socket: Socket, error: Exception, what: str, *args: object) -> None:
+        """A function of the app has raised: one record in the log, with its traceback."""
+        hook = socket.client.session.error_hook
+        if hook is not None:
+            hook(error)
+        else:
+            self.logger.error("failed: " + what, *args, exc_info=error)
 
     def _call_handler(self, socket: Socket, event: str, args: list[Any]) -> Any:
         match = self.dispatcher.find(socket.namespace, event)
@@ -259,8 +268,8 @@ class Server:
     def _run_callback(self, socket: Socket, callback: AckCallback, values: list[Any]) -> None:
         try:
             callback(*values)
-        except Exception:
-            self.logger.exception("callback of an emit to client %s failed", socket.sid)
+        except Exception as error:
+            self._failed(socket, error, "callback of an emit to client %s", socket.sid)
 
     def call(self, event: str, args: list[Any], namespace: str, sid: Sid, timeout: float | None) -> Any:
         """Send an event to one client and wait for its acknowledgement.
@@ -378,6 +387,11 @@ class Server:
         session = self.get_session(sid, namespace)
         yield session
         self.save_session(sid, session, namespace)
+
+    @property
+    def environ(self) -> dict[str, Any]:
+        """What is kept of the handshakes' WSGI environs, by the sessions' ids."""
+        return {sid: session.environ for sid, session in self.engine.sessions.copy().items()}
 
     def get_environ(self, sid: Sid, namespace: str = "/") -> Any:
         """What is kept of the handshake's WSGI environ; None for a client that is not connected."""

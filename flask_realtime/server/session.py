@@ -46,6 +46,7 @@ class Session:
         "close_code",
         "engine",
         "environ",
+        "error_hook",
         "outbox",
         "poll",
         "protocol",
@@ -67,6 +68,8 @@ class Session:
         self.protocol = protocol
         self.environ = environ
         self.outbox = Outbox()
+        #: told of exceptions of the session's handlers, instead of the log
+        self.error_hook: Callable[[Exception], None] | None = None
         #: the websocket that carries the session
         self.transport: WebSocketTransport | None = None
         #: the websocket that climbs the upgrade ladder
@@ -265,9 +268,10 @@ class Session:
             poll.answering = True
             return poll.farewell
         if self.protocol.state is State.PROBED or self.transport is not None:
-            # What is queued is kept for the websocket.
+            # What is queued is kept for the websocket; only a ping can't wait.
             poll.answering = True
-            return NOOP.payload_part
+            on_polling = self.transport is None
+            return PING.payload_part if on_polling and self.protocol.take_ping() else NOOP.payload_part
         messages = self._collect(self.engine.config.max_http_buffer_size)
         parts = [message.payload_part for message in messages]
         if self.drained:
