@@ -58,12 +58,11 @@ class ManagedSession(dict[str, Any], SessionMixin):
 class EventScope:
     """What the events of one socket share."""
 
-    __slots__ = ("_manage_session", "_template", "_url_adapter", "app", "environ")
+    __slots__ = ("_template", "_url_adapter", "app", "environ")
 
-    def __init__(self, socket: Socket, manage_session: bool) -> None:
+    def __init__(self, socket: Socket) -> None:
         self.environ: dict[str, Any] = socket.client.session.environ
         self.app: Flask = self.environ["flask.app"]
-        self._manage_session = manage_session
         self._template = self._make_template(socket)
         self._url_adapter: Any = None
 
@@ -94,12 +93,14 @@ class EventScope:
                 self._template.routing_exception = e
         return self._url_adapter
 
-    def run(self, function: Callable[..., Any], message: str | None, args: list[Any]) -> Any:
+    def run(
+        self, function: Callable[..., Any], message: str | None, args: list[Any], manage_session: bool
+    ) -> Any:
         """``function(*args)`` in a fresh context; the app's teardown functions run after it."""
         with _EventContext(self, self.request(message, args)) as context:
-            context.open_session(self._manage_session)
+            context.open_session(manage_session)
             result = function(*args)
-            if not self._manage_session:
+            if not manage_session:
                 context.save_session()
             return result
 
@@ -134,7 +135,7 @@ class _EventContext(RequestContext):
         return self._scope.url_adapter
 
     @property
-    def session(self) -> SessionMixin:  # type: ignore[override]
+    def session(self) -> SessionMixin:
         assert self._session is not None
         self._session.accessed = True
         return self._session

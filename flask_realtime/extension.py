@@ -59,7 +59,8 @@ class SocketIO:
         self.sockio_mw: Any = None
         #: the web server, while :meth:`run` runs
         self.wsgi_server: Any = None
-        self.manage_session = bool(options.get("manage_session", True))
+        #: whether clients have sessions of their own; may be changed for all apps at once
+        self.manage_session = True
         self.async_mode = "threading"
         self.handlers: list[tuple[str, Handler, str]] = []
         self.namespace_handlers: list[Namespace] = []
@@ -78,9 +79,7 @@ class SocketIO:
         :param options: for this app; they go before the constructor's.
         """
         config = ServerConfig.from_options({**self.server_options, **options}, app.config)
-        state = mount(
-            app, config, partial(self._make_server, app, config), partial(self._run, config.manage_session)
-        )
+        state = mount(app, config, partial(self._make_server, app, config), self._run)
         state.owner = self._dispatcher
         app.extensions[KEY] = state
         app.extensions[COMPATIBLE_KEY] = self
@@ -197,13 +196,12 @@ class SocketIO:
         """Run a function in the context of a client's event (what ``Namespace.trigger_event`` does)."""
         return self.current_server.run_in_context(sid, namespace, function, event, args)
 
-    def _run(
-        self, manage_session: bool, socket: Socket, function: Handler, message: str | None, args: list[Any]
-    ) -> Any:
+    def _run(self, socket: Socket, function: Handler, message: str | None, args: list[Any]) -> Any:
         if socket.scope is None:
-            socket.scope = EventScope(socket, manage_session)
+            socket.scope = EventScope(socket)
         scope: EventScope = socket.scope
-        return scope.run(partial(self._call, socket.namespace, function), message, args)
+        call = partial(self._call, socket.namespace, function)
+        return scope.run(call, message, args, self.manage_session)
 
     def _call(self, namespace: str, function: Handler, *args: Any) -> Any:
         """Inside the event's context: the handler, and the error handler for what it raises."""

@@ -156,7 +156,7 @@ class Server:
     def _run_disconnect(self, socket: Socket, reason: DisconnectReason) -> None:
         try:
             self._call_handler(socket, "disconnect", [reason.value])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the app may raise anything)
             self._failed(socket, error, "disconnect handler of namespace %r", socket.namespace)
         with self.engine.lock:
             self.adapter.remove(socket)
@@ -171,7 +171,7 @@ class Server:
             result = self._call_handler(socket, event, args)
             if packet.id is not None and result is not NOT_HANDLED:
                 self._send_ack(socket, packet.id, result)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the app may raise anything)
             self._failed(
                 socket, error, "handler of event %s in namespace %r", excerpt(event), socket.namespace
             )
@@ -268,7 +268,7 @@ class Server:
     def _run_callback(self, socket: Socket, callback: AckCallback, values: list[Any]) -> None:
         try:
             callback(*values)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the app may raise anything)
             self._failed(socket, error, "callback of an emit to client %s", socket.sid)
 
     def call(self, event: str, args: list[Any], namespace: str, sid: Sid, timeout: float | None) -> Any:
