@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.test import EnvironBuilder
 
+from .backends.memory import MemoryTransport
 from .context import slim_environ
 from .mounting import state_of
 from .protocol.socketio import Packet, PacketType
 from .server.message import Message
 from .server.server import Server
-from .types import DisconnectReason
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -28,39 +28,6 @@ if TYPE_CHECKING:
     from .server.session import Session
 
 __all__ = ["SocketIOTestClient"]
-
-EVERYTHING = 1 << 40
-
-
-class _MemoryTransport:
-    """A websocket that is read at once (a :class:`.ports.WebSocketTransport`)."""
-
-    blocked = False
-
-    def __init__(self, receive: Callable[[Message], None]) -> None:
-        self._receive = receive
-        self.session: Session | None = None
-        self.closed = False
-
-    def wake(self) -> None:
-        session = self.session
-        if session is None or self.closed:
-            return
-        messages = list(session.data_to_send(EVERYTHING))
-        session.written()
-        for message in messages:
-            self._receive(message)
-        if session.drained:
-            session.end(DisconnectReason.TRANSPORT_CLOSE)
-
-    def push(self, message: Message) -> None:
-        """Only an upgrade would use it, and there is none here."""
-
-    def abort(self, code: int) -> None:
-        self.closed = True
-
-    def has_unread(self) -> bool:
-        return False
 
 
 class SocketIOTestClient:
@@ -98,7 +65,7 @@ class SocketIOTestClient:
         self._acks: dict[int, list[Any]] = {}
         self._errors: list[Exception] = []
         self._work: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-        self._transport = _MemoryTransport(self._receive)
+        self._transport = MemoryTransport(self._receive)
         self._session: Session | None = None
         self._server = _server_of(app)
         self._decoder = self._server.serializer.decoder()
@@ -194,7 +161,7 @@ class SocketIOTestClient:
     # The session
 
     def _open(self, query_string: str | None, headers: Any) -> None:
-        self._transport = _MemoryTransport(self._receive)
+        self._transport = MemoryTransport(self._receive)
         environ = slim_environ(self.app, self._environ(query_string, headers))
         session = self._server.engine.open(self._transport, environ, submit=self._submit)
         session.error_hook = self._errors.append

@@ -10,19 +10,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ..protocol.websocket import WebSocketConnection
-from ..server.engine import Engine
-from ..server.ports import Access, Event, Joinable, Poll, Scheduler
-from ..server.session import Session
-from .connections import AnswerConnection, PollConnection, WebSocketTransport
+from ..server.ports import Event, Joinable, Scheduler
+from .base import LoopBackend
 from .lifecycle import drain_at_exit
 from .loop import Loop
 from .pool import ThreadPool
-from .takeover import access, borrow, leave_behind, take_over
 
 __all__ = ["ThreadsBackend"]
-
-PARKED_POLL = 20.0  # seconds
 
 
 class _ProcessLoop:
@@ -58,7 +52,7 @@ class _ProcessLoop:
 _process_loop = _ProcessLoop()
 
 
-class ThreadsBackend:
+class ThreadsBackend(LoopBackend):
     """Real threads: one loop for all sockets, a bounded pool for handlers (a :class:`.ports.Backend`).
 
     :param handler_threads: the size of the pool.
@@ -67,10 +61,13 @@ class ThreadsBackend:
     name = "threading"
 
     def __init__(self, handler_threads: int) -> None:
+        super().__init__()
         self._handler_threads = handler_threads
         self._pool: ThreadPool | None = None
         self._pool_owner = 0
-        self._parked_polls = 0
+
+    def loop(self) -> Loop:
+        return _process_loop.get()
 
     # ports.Backend
 
@@ -101,74 +98,10 @@ class ThreadsBackend:
         time.sleep(seconds)
 
     def keep(self, scheduler: Scheduler) -> None:
-        _process_loop.get().keep(scheduler)
-        drain_at_exit(_process_loop.get())
+        self.loop().keep(scheduler)
+        drain_at_exit(self.loop())
 
     def reschedule(self) -> None:
         loop = _process_loop.running
         if loop is not None:
             loop.wake()
-
-    # Connections of WSGI servers
-
-    def access(self, environ: Any) -> Access:
-        """How the connection of this request can be had."""
-        return access(environ)
-
-    def websocket(self, engine: Engine, environ: Any, websocket: WebSocketConnection) -> WebSocketTransport:
-        """A transport for the connection of this request; :meth:`carry_websocket` follows."""
-        if access(environ) is Access.TAKE:
-            return WebSocketTransport(_process_loop.get(), engine, websocket)
-        return WebSocketTransport(Loop(selectors.DefaultSelector()), engine, websocket)
-
-    def carry_websocket(self, transport: WebSocketTransport, environ: Any, head: bytes) -> None:
-        """Let the transport have the connection.
-
-        Returns at once where the connection could be taken over; otherwise the
-        thread is parked here until the websocket has ended.
-        """
-        loop = transport.loop
-        if loop is _process_loop.running:
-            taken = take_over(environ)
-            loop.call_soon(lambda: transport.begin(taken.sock, head, taken.early))
-            return
-        sock, early = borrow(environ)
-        transport.owns_socket = False
-        transport.on_end = loop.stop
-        loop.call_soon(lambda: transport.begin(sock, head, early))
-        loop.run()
-        leave_behind(sock)
-
-    def answer(self, engine: Engine, environ: Any, response: bytes) -> None:
-        """Take the connection over, answer on it and close it (:attr:`.Access.TAKE`)."""
-        loop = _process_loop.get()
-        connection = AnswerConnection(loop, engine, response)
-        taken = take_over(environ)
-        loop.call_soon(lambda: connection.begin(taken.sock))
-
-    def hold_poll(
-        self, engine: Engine, session: Session, environ: Any, respond: Callable[[bytes], bytes]
-    ) -> tuple[Poll, Callable[[], None]]:
-        """A poll that the loop answers, and what takes its connection over (:attr:`.Access.TAKE`)."""
-        loop = _process_loop.get()
-        connection = PollConnection(loop, engine, session, respond)
-        connection.poll = poll = Poll(connection.wake)
-
-        def take() -> None:
-            taken = take_over(environ)
-            loop.call_soon(lambda: connection.begin(taken.sock))
-
-        return poll, take
-
-    def park_poll(self, ready: Event) -> None:
-        """Park this thread until the poll has an answer, or has waited long enough.
-
-        A server without sockets to take has few threads, and a parked poll
-        holds one of them. The more polls are parked, the sooner each is sent
-        back, so that some thread is always about to be free.
-        """
-        self._parked_polls += 1
-        try:
-            ready.wait(max(0.05, PARKED_POLL / self._parked_polls**2))
-        finally:
-            self._parked_polls -= 1

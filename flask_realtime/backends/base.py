@@ -1,0 +1,98 @@
+"""What all backends with a loop over sockets have in common: the connections of WSGI servers."""
+
+from __future__ import annotations
+
+import selectors
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from ..protocol.websocket import WebSocketConnection
+from ..server.engine import Engine
+from ..server.ports import Access, Event, Poll
+from ..server.session import Session
+from .connections import AnswerConnection, PollConnection, WebSocketTransport
+from .loop import Loop
+from .takeover import access, borrow, leave_behind, take_over
+
+__all__ = ["LoopBackend"]
+
+PARKED_POLL = 20.0  # seconds
+
+
+class LoopBackend(ABC):
+    """Takes connections over into its loop, or parks the thread that serves them."""
+
+    def __init__(self) -> None:
+        self._parked_polls = 0
+
+    @abstractmethod
+    def loop(self) -> Loop:
+        """The loop of this process, started when first needed."""
+
+    @staticmethod
+    def selector() -> selectors.BaseSelector:
+        """A new selector of the kind that suits the threads."""
+        return selectors.DefaultSelector()
+
+    def access(self, environ: Any) -> Access:
+        """How the connection of this request can be had."""
+        return access(environ)
+
+    def websocket(self, engine: Engine, environ: Any, websocket: WebSocketConnection) -> WebSocketTransport:
+        """A transport for the connection of this request; :meth:`carry_websocket` follows."""
+        if access(environ) is Access.TAKE:
+            return WebSocketTransport(self.loop(), engine, websocket)
+        return WebSocketTransport(Loop(self.selector()), engine, websocket)
+
+    def carry_websocket(self, transport: WebSocketTransport, environ: Any, head: bytes) -> None:
+        """Let the transport have the connection.
+
+        Returns at once where the connection could be taken over; otherwise the
+        thread is parked here until the websocket has ended.
+        """
+        loop = transport.loop
+        if loop is self.loop():
+            taken = take_over(environ)
+            loop.call_soon(lambda: transport.begin(taken.sock, head, taken.early))
+            return
+        sock, early = borrow(environ)
+        transport.owns_socket = False
+        transport.on_end = loop.stop
+        loop.call_soon(lambda: transport.begin(sock, head, early))
+        loop.run()
+        leave_behind(sock)
+
+    def answer(self, engine: Engine, environ: Any, response: bytes) -> None:
+        """Take the connection over, answer on it and close it (:attr:`.Access.TAKE`)."""
+        loop = self.loop()
+        connection = AnswerConnection(loop, engine, response)
+        taken = take_over(environ)
+        loop.call_soon(lambda: connection.begin(taken.sock))
+
+    def hold_poll(
+        self, engine: Engine, session: Session, environ: Any, respond: Callable[[bytes], bytes]
+    ) -> tuple[Poll, Callable[[], None]]:
+        """A poll that the loop answers, and what takes its connection over (:attr:`.Access.TAKE`)."""
+        loop = self.loop()
+        connection = PollConnection(loop, engine, session, respond)
+        connection.poll = poll = Poll(connection.wake)
+
+        def take() -> None:
+            taken = take_over(environ)
+            loop.call_soon(lambda: connection.begin(taken.sock))
+
+        return poll, take
+
+    def park_poll(self, ready: Event) -> None:
+        """Park this thread until the poll has an answer, or has waited long enough.
+
+        A server without sockets to take has few threads, and a parked poll
+        holds one of them. The more polls are parked, the sooner each is sent
+        back, so that some thread is always about to be free.
+        """
+        self._parked_polls += 1
+        try:
+            ready.wait(max(0.05, PARKED_POLL / self._parked_polls**2))
+        finally:
+            self._parked_polls -= 1
