@@ -1,0 +1,34 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, print_blob=True)
+settings.register_profile("long", settings.get_profile("dev"), max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+Require = Callable[[str, object], None]
+
+
+def _require(name: str, found: object) -> None:
+    if found:
+        return
+    if os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(f"{name} is missing, and REQUIRE_ALL=1 says that nothing may be", pytrace=False)
+    pytest.skip(f"{name} is missing")
+
+
+@pytest.fixture(scope="session")
+def require() -> Require:
+    """``require("Chromium", shutil.which("chromium"))``: go on if it was found.
+
+    Otherwise the test is skipped, by name; with ``REQUIRE_ALL=1`` in the
+    environment, as on CI, it fails.
+    """
+    return _require
