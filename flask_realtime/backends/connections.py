@@ -82,6 +82,8 @@ class SocketConnection:
     def start(self, sock: socket.socket) -> None:
         """The socket is ours (the loop's thread)."""
         sock.setblocking(False)
+        with contextlib.suppress(OSError):  # a Unix socket has no such option
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
         self._events = READ
         self.loop.register(sock, READ, self)

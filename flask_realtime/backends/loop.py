@@ -127,17 +127,17 @@ class Loop:
         """Turn until stopped."""
         try:
             while not self._stopped:
-                self.turn(self._timeout())
+                self.turn()
         finally:
             self._selector.close()
             self._waker.close()
             self._wakeable.close()
 
-    def turn(self, timeout: float | None) -> None:
-        """Wait once, then read, do what is due, and write."""
+    def turn(self, wait: bool = True) -> None:
+        """Wait once, unless told not to; then read, do what is due, and write."""
+        # From here on, others wake us; so what they have added before is seen below.
         self._sleeping = True
-        if self._ready or self._dirty or self._stopped:
-            timeout = 0
+        timeout = 0.0 if self._ready or self._dirty or self._stopped or not wait else self._timeout()
         self.clock.sleeping(timeout)
         events = self._selector.select(timeout)
         self._sleeping = False

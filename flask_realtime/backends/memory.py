@@ -126,7 +126,7 @@ class MemoryBackend(LoopBackend):
         idle_turns = 0
         while idle_turns < 2:
             before = len(self.tasks)
-            self._loop.turn(0)
+            self._loop.turn(wait=False)
             idle_turns = 0 if self.run_tasks() or before else idle_turns + 1
 
     def run_tasks(self) -> int:

@@ -276,6 +276,10 @@ class Client:
     def pending_attachments(self) -> int:
         return self._decoder.pending_attachments
 
+    def backlog(self) -> int:
+        """See :class:`.SessionApplication`."""
+        return len(self.inbox)
+
     def pause_reading(self) -> None:
         """Its handlers can't keep up: stop reading from it (see :class:`.InboxOwner`)."""
         self.session.pause_reading()

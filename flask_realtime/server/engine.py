@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine"]
 
+#: how long a drain waits for clients that have no poll pending
+ABSENCE = 1.0  # seconds
+
 
 class Engine:
     """The sessions of one endpoint (one path).
@@ -175,13 +178,20 @@ class Engine:
         with self.lock:
             for session in list(self.sessions.values()):
                 session.close(GOING_AWAY)
-                if not serving and session.transport is None and session.poll is None:
-                    session.end(DisconnectReason.TRANSPORT_CLOSE)
+        # A client between two polls is back in a moment, if at all.
+        self._wait_until(lambda: not self._absent(), min(deadline, self.now() + (ABSENCE if serving else 0)))
+        with self.lock:
+            for session in self._absent():
+                session.end(DisconnectReason.TRANSPORT_CLOSE)
         self._wait_until(lambda: not self.sessions and not self.work_pending, deadline)
         if self.sessions:
             self.logger.warning(
                 "%d sessions were cut off after the drain's %g s", len(self.sessions), timeout
             )
+
+    def _absent(self) -> list[Session]:
+        """Sessions on polling that have no poll pending."""
+        return [s for s in self.sessions.copy().values() if s.transport is None and s.poll is None]
 
     def _wait_until(self, condition: Callable[[], bool], deadline: float) -> None:
         while not condition() and self.now() < deadline:

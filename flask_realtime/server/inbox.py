@@ -85,6 +85,9 @@ class Inbox:
         if len(queue) == PAUSE_AT:
             self._owner.pause_reading()
 
+    def __len__(self) -> int:
+        return 0 if self.queue is None else len(self.queue)
+
     def put_first(self, works: list[Work]) -> None:
         """Start these before everything that waits, in their order. The engine's lock is held."""
         for work in works:

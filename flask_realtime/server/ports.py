@@ -154,6 +154,10 @@ class SessionApplication(Protocol):
         """The session has ended."""
         ...
 
+    def backlog(self) -> int:
+        """How many events wait for their handlers."""
+        ...
+
 
 class Application(Protocol):
     """What lives on the engine."""

@@ -81,6 +81,10 @@ class RawSession:
             args = [reason.value] if positional_capacity(self._server.on_disconnect) > 1 else []
             self.inbox.put(partial(self._server.run, self._server.on_disconnect, self, *args))
 
+    def backlog(self) -> int:
+        """See :class:`.SessionApplication`."""
+        return len(self.inbox)
+
     def pause_reading(self) -> None:
         """See :class:`.InboxOwner`."""
         self._session.pause_reading()

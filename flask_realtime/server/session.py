@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Session"]
 
+#: events of a polling client that may wait for its handlers
+MAX_BACKLOG = 10_000
 GOING_AWAY = 1001
 NORMAL_CLOSURE = 1000
 
@@ -316,6 +318,10 @@ class Session:
         if self._posting:
             self.end(DisconnectReason.TRANSPORT_ERROR)
             raise RemoteProtocolError("a second POST while one is pending", code=ErrorCode.BAD_REQUEST)
+        if self.reading_paused and self.application.backlog() > MAX_BACKLOG:
+            # A websocket is simply not read; a POST has been sent already.
+            self.fail()
+            raise RemoteProtocolError("more events than the handlers can take", status=429)
         self._posting = True
 
     def end_post(self) -> None:
@@ -409,9 +415,12 @@ class Session:
         return self.protocol.next_deadline()
 
     def _heartbeat_missed(self, now: float) -> None:
-        if self.transport is not None and self.transport.has_unread():
+        transport = self.transport
+        if transport is not None and (transport.blocked or transport.has_unread()):
+            # It may be slow, but it isn't dead: its answer waits to be read, or our ping waits behind what
+            # it is just reading. One that reads nothing at all is sent away by the write timeout.
             self.protocol.postpone_timeout(now)
-            self.transport.wake()
+            transport.wake()
         elif self.engine.config.monitor_clients:
             self.end(DisconnectReason.PING_TIMEOUT)
         else:
