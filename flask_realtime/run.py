@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 from werkzeug._reloader import run_with_reloader
 from werkzeug.debug import DebuggedApplication
 from werkzeug.serving import BaseWSGIServer, is_running_from_reloader, make_server
 
-from .backends.lifecycle import drain, drain_on_sigterm
+from .backends.lifecycle import drain_on_sigterm, drain_then
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -101,11 +100,7 @@ class ServerRunner:
         if server is None:
             raise RuntimeError("no server that run() has started: stop the web server in its own way")
 
-        def drain_then_shut_down() -> None:
-            drain(serving=True)
-            server.shutdown()
-
-        threading.Thread(target=drain_then_shut_down, name="flask-realtime-stop", daemon=True).start()
+        drain_then(server.shutdown)
 
 
 def _make_server(app: Flask, address: tuple[str, int], ssl_context: Any) -> BaseWSGIServer:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import signal
 import threading
 import time
 import weakref
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ..server.engine import Engine
     from .loop import Loop
 
-__all__ = ["drain", "drain_at_exit", "drain_on_sigterm", "watch"]
+__all__ = ["drain", "drain_at_exit", "drain_on_sigterm", "drain_then", "watch"]
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 _drained_by = 0  # the process that has drained
@@ -54,6 +55,16 @@ def drain(serving: bool) -> None:
         time.sleep(0.01)
 
 
+def drain_then(finish: Callable[[], object]) -> None:
+    """Drain while HTTP is still served, then call ``finish``; returns at once."""
+
+    def work() -> None:
+        drain(serving=True)
+        finish()
+
+    threading.Thread(target=work, name="flask-realtime-drain", daemon=True).start()
+
+
 def drain_at_exit(loop: Loop) -> None:
     """Have this process drain when it exits."""
     global _registered_by, _loop
@@ -81,16 +92,12 @@ def drain_on_sigterm() -> None:
         return
     received = 0
 
-    def drain_then_exit() -> None:
-        drain(serving=True)
-        with contextlib.suppress(OSError):
-            os.kill(os.getpid(), signal.SIGTERM)
-
     def handle(signum: int, frame: FrameType | None) -> None:
         nonlocal received
         received += 1
         if received > 1:
             raise SystemExit(0)
-        threading.Thread(target=drain_then_exit, name="flask-realtime-drain", daemon=True).start()
+        # The second signal, which ends the process, is then our own.
+        drain_then(partial(os.kill, os.getpid(), signal.SIGTERM))
 
     signal.signal(signal.SIGTERM, handle)
