@@ -13,6 +13,7 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from ..server.drain import drain as drain_engines
 from .connections import LINGER
 
 if TYPE_CHECKING:
@@ -41,15 +42,7 @@ def drain(serving: bool) -> None:
     if _drained_by == os.getpid():
         return
     _drained_by = os.getpid()
-    threads = [
-        threading.Thread(target=engine.drain, args=(engine.config.drain_timeout, serving), daemon=True)
-        for engine in list(_engines)
-        if engine.sessions or serving
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    drain_engines(list(_engines), serving)
     deadline = time.monotonic() + LINGER
     while _loop is not None and not _loop.quiet and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -106,6 +106,9 @@ class MemoryBackend(LoopBackend):
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         self.tasks.append((function, args))
 
+    def lend(self, seconds: float) -> None:
+        self.advance(seconds)
+
     def spawn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Joinable:
         function(*args, **kwargs)
         return _FinishedTask()

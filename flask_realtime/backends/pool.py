@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,7 @@ class ThreadPool:
         self._waiting = 0  # functions that no thread has begun
         self._idle = 0  # threads without one
         self._threads = 0
+        self._short_of_threads = False
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         """Run it soon. It should not raise; if it does, that is logged."""
@@ -39,7 +41,29 @@ class ThreadPool:
                 self._threads += 1
         self._queue.put((function, args))
         if needed:
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        try:
             threading.Thread(target=self._work, name="flask-realtime-handler", daemon=True).start()
+        except RuntimeError:
+            # Python 3.12 starts none while it exits; the drain lends its own thread instead.
+            with self._lock:
+                self._threads -= 1
+                self._short_of_threads = True
+
+    def lend(self, seconds: float) -> None:
+        """Wait for so long; with this thread, run what has come and no new thread could be started for."""
+        if not self._short_of_threads:
+            time.sleep(seconds)
+            return
+        try:
+            function, args = self._queue.get(timeout=seconds)
+        except queue.Empty:
+            return
+        with self._lock:
+            self._waiting -= 1
+        self._run(function, args)
 
     def _work(self) -> None:
         while True:
@@ -54,12 +78,16 @@ class ThreadPool:
             with self._lock:
                 self._idle -= 1
                 self._waiting -= 1
-            try:
-                function(*args)
-            except BaseException:  # SystemExit too: one handler must not take a thread from the others
-                logger.exception("error in a handler's thread")
+            self._run(function, args)
             # What a function leaves in these names would live until the next one comes.
             del function, args
+
+    @staticmethod
+    def _run(function: Callable[..., None], args: tuple[Any, ...]) -> None:
+        try:
+            function(*args)
+        except BaseException:  # SystemExit too: one handler must not take a thread from the others
+            logger.exception("error in a handler's thread")
 
     def _retire(self) -> bool:
         with self._lock:

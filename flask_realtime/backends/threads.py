@@ -82,12 +82,18 @@ class ThreadsBackend(LoopBackend):
         return threading.Event()
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
+        self._handlers_pool().submit(function, *args)
+
+    def lend(self, seconds: float) -> None:
+        self._handlers_pool().lend(seconds)
+
+    def _handlers_pool(self) -> ThreadPool:
         pool = self._pool
         if pool is None or self._pool_owner != os.getpid():
             # A pool that was inherited by a fork has lost its threads.
             pool = self._pool = ThreadPool(self._handler_threads)
             self._pool_owner = os.getpid()
-        pool.submit(function, *args)
+        return pool
 
     def spawn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Joinable:
         thread = threading.Thread(target=function, args=args, kwargs=kwargs, daemon=True)

@@ -15,5 +15,6 @@ user's code runs.
 - :mod:`.server`: Socket.IO on top of the engine.
 - :mod:`.raw`: messages without Socket.IO, on top of the same engine.
 - :mod:`.dispatcher`: which handler an event has.
+- :mod:`.drain`: the end, as clients see it.
 - :mod:`.acks`, :mod:`.heartbeat`, :mod:`.logs`: as they say.
 """

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine"]
 
-#: how long a drain waits for clients that have no poll pending
-ABSENCE = 1.0  # seconds
-
 
 class Engine:
     """The sessions of one endpoint (one path).
@@ -163,39 +160,25 @@ class Engine:
 
     # The end
 
-    def drain(self, timeout: float, serving: bool) -> None:
-        """Refuse new sessions, let handlers finish, flush and close all.
-
-        Ends after ``timeout`` seconds at the latest.
-
-        :param serving: HTTP requests are still answered, so a polling client
-            that has no poll pending can still come for its last packets.
-        """
-        self.draining = True
-        deadline = self.now() + timeout
-        # A part of the time is left for flushing, whatever the handlers do.
-        self._wait_until(lambda: not self.work_pending, self.now() + 0.7 * timeout)
+    def close_all(self) -> None:
+        """Close all sessions gracefully, as a server that goes away."""
         with self.lock:
-            for session in list(self.sessions.values()):
+            for session in self.guests():
                 session.close(GOING_AWAY)
-        # A client between two polls is back in a moment, if at all.
-        self._wait_until(lambda: not self._absent(), min(deadline, self.now() + (ABSENCE if serving else 0)))
+
+    def end_absent(self) -> None:
+        """End the sessions on polling that have no poll pending: nobody is there to be told."""
         with self.lock:
-            for session in self._absent():
+            for session in self.absent():
                 session.end(DisconnectReason.TRANSPORT_CLOSE)
-        self._wait_until(lambda: not self.sessions and not self.work_pending, deadline)
-        if self.sessions:
-            self.logger.warning(
-                "%d sessions were cut off after the drain's %g s", len(self.sessions), timeout
-            )
 
-    def _absent(self) -> list[Session]:
+    def absent(self) -> list[Session]:
         """Sessions on polling that have no poll pending."""
-        return [s for s in self.sessions.copy().values() if s.transport is None and s.poll is None]
+        return [s for s in self.guests() if s.transport is None and s.poll is None]
 
-    def _wait_until(self, condition: Callable[[], bool], deadline: float) -> None:
-        while not condition() and self.now() < deadline:
-            self.backend.sleep(0.01)
+    def guests(self) -> list[Session]:
+        """Sessions of real clients."""
+        return [s for s in self.sessions.copy().values() if not s.hosted]
 
     def stats(self) -> dict[str, int]:
         """Counts of what is alive here."""

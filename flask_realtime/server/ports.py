@@ -81,6 +81,10 @@ class Backend(Protocol):
         """Run ``function`` soon, on a bounded pool; never blocks."""
         ...
 
+    def lend(self, seconds: float) -> None:
+        """Wait, and let this thread run submitted functions where there is no other for them."""
+        ...
+
     def spawn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Joinable:
         """Run ``function`` in a thread (or greenlet) of its own."""
         ...

@@ -49,6 +49,7 @@ class Session:
         "engine",
         "environ",
         "error_hook",
+        "hosted",
         "outbox",
         "poll",
         "protocol",
@@ -70,6 +71,8 @@ class Session:
         self.protocol = protocol
         self.environ = environ
         self.outbox = Outbox()
+        #: a test drives it, and its handlers, in its own thread
+        self.hosted = submit != engine.backend.submit
         #: told of exceptions of the session's handlers, instead of the log
         self.error_hook: Callable[[Exception], None] | None = None
         #: the websocket that carries the session

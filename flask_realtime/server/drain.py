@@ -1,0 +1,48 @@
+"""The end of a process, as its clients see it: they are told, and nothing that was accepted is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .engine import Engine
+
+__all__ = ["drain"]
+
+#: the part of the time that running handlers may take; the rest is for flushing
+FOR_HANDLERS = 0.7
+#: how long to wait for clients that have no poll pending
+ABSENCE = 1.0  # seconds
+STEP = 0.01
+
+
+def drain(engines: Sequence[Engine], serving: bool) -> None:
+    """Refuse new sessions, let handlers finish, flush and close all sessions, run the disconnect handlers.
+
+    Ends after the longest ``drain_timeout`` of the engines at the latest.
+
+    :param serving: HTTP requests are still answered, so a client between two
+        polls can come back for its last packets.
+    """
+    for engine in engines:
+        engine.draining = True
+    busy = [engine for engine in engines if engine.guests() or engine.work_pending]
+    if not busy:
+        return
+    timeout = max(engine.config.drain_timeout for engine in busy)
+    start = busy[0].now()
+    _wait(busy, lambda: not any(e.work_pending for e in busy), start + FOR_HANDLERS * timeout)
+    for engine in busy:
+        engine.close_all()
+    _wait(busy, lambda: not any(e.absent() for e in busy), busy[0].now() + (ABSENCE if serving else 0.0))
+    for engine in busy:
+        engine.end_absent()
+    _wait(busy, lambda: not any(e.guests() or e.work_pending for e in busy), start + timeout)
+    leftover = sum(len(engine.guests()) for engine in busy)
+    if leftover:
+        busy[0].logger.warning("%d sessions were cut off after the drain's %g s", leftover, timeout)
+
+
+def _wait(engines: Sequence[Engine], done: Callable[[], bool], deadline: float) -> None:
+    while not done() and engines[0].now() < deadline:
+        for engine in engines:
+            engine.backend.lend(STEP)
