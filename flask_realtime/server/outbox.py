@@ -7,6 +7,7 @@ just writing.
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 from .message import Message
@@ -50,21 +51,23 @@ class Outbox:
         """Something is queued that no driver has taken."""
         return len(self.messages) > self._taken
 
-    def take(self, max_bytes: int) -> list[Message]:
-        """The next messages to write, at least one if any, at most about ``max_bytes``.
+    def take(self, max_bytes: int, max_packets: int = sys.maxsize) -> list[Message]:
+        """The next messages to write, at least one if any, within about ``max_bytes`` and ``max_packets``.
 
         They stay in the queue until :meth:`commit`. Nothing else may be taken
         in between.
         """
         messages = self.messages
-        if self.bytes <= max_bytes:
+        if self.bytes <= max_bytes and self.packets <= max_packets:
             self._taken = len(messages)
             return messages
-        total = 0
-        for count, message in enumerate(messages, 1):
-            total += message.size
-            if total >= max_bytes:
+        count = 0
+        for message in messages:
+            max_bytes -= message.size
+            max_packets -= message.packets
+            if count and (max_bytes < 0 or max_packets < 0):
                 break
+            count += 1
         self._taken = count
         return messages[:count]
 

@@ -5,6 +5,7 @@ All methods expect the engine's lock to be held, unless they say otherwise.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ __all__ = ["Session"]
 
 #: events of a polling client that may wait for its handlers
 MAX_BACKLOG = 10_000
+#: packets in one polling response; python-engineio's client takes 16, a ping and a close among them
+MAX_RESPONSE_PACKETS = 14
 GOING_AWAY = 1001
 NORMAL_CLOSURE = 1000
 
@@ -138,9 +141,9 @@ class Session:
         elif self.poll is not None and not self.poll.answering:
             self.poll.wake()
 
-    def _collect(self, max_bytes: int) -> list[Message]:
+    def _collect(self, max_bytes: int, max_packets: int = sys.maxsize) -> list[Message]:
         # A ping passes what is queued, so that a long queue can't time a client out.
-        messages = self.outbox.take(max_bytes)
+        messages = self.outbox.take(max_bytes, max_packets)
         return [PING, *messages] if self.protocol.take_ping() else messages
 
     # The websocket as transport
@@ -277,7 +280,7 @@ class Session:
             poll.answering = True
             on_polling = self.transport is None
             return PING.payload_part if on_polling and self.protocol.take_ping() else NOOP.payload_part
-        messages = self._collect(self.engine.config.max_http_buffer_size)
+        messages = self._collect(self.engine.config.max_http_buffer_size, MAX_RESPONSE_PACKETS)
         parts = [message.payload_part for message in messages]
         if self.drained:
             parts.append(CLOSE.payload_part)
