@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
@@ -140,8 +141,8 @@ class ServerConfig:
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise ValueError(f"{f.name} must be a number, not {value!r}")
-            if value < 0 or (value == 0 and f.name not in MAY_BE_ZERO):
-                raise ValueError(f"{f.name} must be positive, not {value!r}")
+            if not math.isfinite(value) or value < 0 or (value == 0 and f.name not in MAY_BE_ZERO):
+                raise ValueError(f"{f.name} must be positive and finite, not {value!r}")
         if self.async_mode not in (None, "threading"):
             raise UnsupportedOptionError(f"async_mode={self.async_mode!r}: this version runs on threads only")
 

@@ -151,7 +151,9 @@ class _EventContext(RequestContext):
         saved = self._scope.environ.get(SAVED_SESSION) if managed else None
         if saved is None:
             interface = self.app.session_interface
-            saved = interface.open_session(self.app, self.request) or interface.make_null_session(self.app)
+            saved = interface.open_session(self.app, self.request)
+            if saved is None:
+                saved = interface.make_null_session(self.app)
             if managed:
                 saved = self._scope.environ[SAVED_SESSION] = ManagedSession(saved)
         self._session = saved

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .config import ServerConfig
 from .mounting import mount
 from .run import ServerRunner
-from .server.raw import RawServer
+from .server.raw import RawHandlers, RawServer
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -29,7 +29,7 @@ class EngineIO:
 
     def __init__(self, app: Flask | None = None, path: str = "engine.io", **options: Any) -> None:
         self._options = {"path": path, **options}
-        self._handlers: dict[str, Callable[..., Any]] = {}
+        self._handlers = RawHandlers()
         self._runner = ServerRunner()
         self._server: RawServer | None = None
         self.wsgi_server: Any = None
@@ -41,30 +41,25 @@ class EngineIO:
         """Give an app the endpoint."""
         config = ServerConfig.from_options({**self._options, **options})
         state = mount(
-            app, config, lambda backend, runner: RawServer(config, backend, config.make_logger()), None
+            app, config, lambda backend: RawServer(config, backend, self._handlers, config.make_logger())
         )
         app.extensions["engineio"] = state
         self._server = state.server
-        for name, handler in self._handlers.items():
-            setattr(self._server, name, handler)
-
-    def _register(self, name: str, handler: H) -> H:
-        self._handlers[name] = handler
-        if self._server is not None:
-            setattr(self._server, name, handler)
-        return handler
 
     def on_connect(self, handler: H) -> H:
         """Register ``f(session)``, called when a client has connected (see :class:`.RawSession`)."""
-        return self._register("on_connect", handler)
+        self._handlers.on_connect = handler
+        return handler
 
     def on_message(self, handler: H) -> H:
         """Register ``f(session, data)``, called for each message; ``data`` is ``str`` or ``bytes``."""
-        return self._register("on_message", handler)
+        self._handlers.on_message = handler
+        return handler
 
     def on_disconnect(self, handler: H) -> H:
         """Register ``f(session, reason)`` or ``f(session)``, called when a client has gone."""
-        return self._register("on_disconnect", handler)
+        self._handlers.on_disconnect = handler
+        return handler
 
     def stats(self) -> dict[str, int]:
         """As :meth:`.SocketIO.stats`.

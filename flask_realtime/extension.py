@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-    from .server.ports import Joinable
+    from .server.ports import Backend, Joinable
     from .test_client import SocketIOTestClient
 
 __all__ = ["SocketIO"]
@@ -60,7 +60,7 @@ class SocketIO:
         #: the web server, while :meth:`run` runs
         self.wsgi_server: Any = None
         #: whether clients have sessions of their own; may be changed for all apps at once
-        self.manage_session = True
+        self._manage_session: bool | None = None
         self.async_mode = "threading"
         self.handlers: list[tuple[str, Handler, str]] = []
         self.namespace_handlers: list[Namespace] = []
@@ -79,15 +79,15 @@ class SocketIO:
         :param options: for this app; they go before the constructor's.
         """
         config = ServerConfig.from_options({**self.server_options, **options}, app.config)
-        state = mount(app, config, partial(self._make_server, app, config), self._run)
+        state = mount(app, config, partial(self._make_server, app, config))
         state.owner = self._dispatcher
         app.extensions[KEY] = state
         app.extensions[COMPATIBLE_KEY] = self
         self.server = state.server
         self.sockio_mw = state.middleware
-        self.manage_session = config.manage_session
 
-    def _make_server(self, app: Flask, config: ServerConfig, backend: Any, runner: Any) -> Server:
+    def _make_server(self, app: Flask, config: ServerConfig, backend: Backend) -> Server:
+        runner = partial(self._run, config)
         return Server(
             config,
             backend,
@@ -97,6 +97,17 @@ class SocketIO:
             runner,
             config.make_logger(),
         )
+
+    @property
+    def manage_session(self) -> bool:
+        """The option of the app that was initialised last; setting it overrides that of every app."""
+        if self._manage_session is not None:
+            return self._manage_session
+        return True if self.server is None else self.server.config.manage_session
+
+    @manage_session.setter
+    def manage_session(self, value: bool) -> None:
+        self._manage_session = value
 
     @property
     def current_server(self) -> Server:
@@ -196,12 +207,15 @@ class SocketIO:
         """Run a function in the context of a client's event (what ``Namespace.trigger_event`` does)."""
         return self.current_server.run_in_context(sid, namespace, function, event, args)
 
-    def _run(self, socket: Socket, function: Handler, message: str | None, args: list[Any]) -> Any:
+    def _run(
+        self, config: ServerConfig, socket: Socket, function: Handler, message: str | None, args: list[Any]
+    ) -> Any:
         if socket.scope is None:
             socket.scope = EventScope(socket)
         scope: EventScope = socket.scope
         call = partial(self._call, socket.namespace, function)
-        return scope.run(call, message, args, self.manage_session)
+        managed = config.manage_session if self._manage_session is None else self._manage_session
+        return scope.run(call, message, args, managed)
 
     def _call(self, namespace: str, function: Handler, *args: Any) -> Any:
         """Inside the event's context: the handler, and the error handler for what it raises."""
@@ -250,7 +264,8 @@ class SocketIO:
         skip = _several(skip_sid)
         if not include_self and not skip:
             skip = (flask.request.sid,)  # type: ignore[attr-defined]
-        target = Target(_several(room if to is None else to) or None, frozenset(skip))
+        to = room if to is None else to
+        target = Target(None if to is None else _several(to), frozenset(skip))
         server = self.current_server
         if callback is not None:
             callback = self._in_current_context(callback)

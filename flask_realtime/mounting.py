@@ -53,10 +53,10 @@ def insert_middleware(app: Flask, make: Callable[[Any], SocketMiddleware]) -> So
     return middleware
 
 
-def mount(app: Flask, config: ServerConfig, make_server: Callable[..., Any], runner: Any) -> AppState:
+def mount(app: Flask, config: ServerConfig, make_server: Callable[[ThreadsBackend], Any]) -> AppState:
     """Make a server, put it under the app, and have it drained at the end."""
     backend = ThreadsBackend(config.handler_threads)
-    server = make_server(backend, runner)
+    server = make_server(backend)
     middleware = insert_middleware(
         app,
         lambda wsgi_app: SocketMiddleware(

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+import flask
+
 from .exceptions import ConnectionRefusedError
 from .server.dispatcher import positional_capacity
 from .server.server import NOT_HANDLED
@@ -79,6 +81,7 @@ class Namespace:
         *,
         to: Rooms = None,
         skip_sid: Sid | Iterable[Sid] | None = None,
+        ignore_queue: bool = False,
     ) -> None:
         """Emit an event, by default to everybody in this namespace (see :meth:`.SocketIO.emit`)."""
         self._extension.emit(
@@ -86,10 +89,16 @@ class Namespace:
             *(() if data is None else (data,)),
             to=room if to is None else to,
             include_self=include_self,
-            namespace=namespace or self.namespace,
+            namespace=self._or_own(namespace),
             callback=callback,
             skip_sid=skip_sid,
         )
+
+    def _or_own(self, namespace: str | None) -> str:
+        if namespace is None and self.namespace == "*":
+            current: str = flask.request.namespace  # type: ignore[attr-defined]
+            return current
+        return namespace or self.namespace
 
     def send(
         self,
@@ -101,6 +110,7 @@ class Namespace:
         *,
         to: Rooms = None,
         skip_sid: Sid | Iterable[Sid] | None = None,
+        ignore_queue: bool = False,
     ) -> None:
         """Emit the event ``message`` (see :meth:`emit`)."""
         self.emit("message", data, room, include_self, namespace, callback, to=to, skip_sid=skip_sid)
@@ -113,41 +123,42 @@ class Namespace:
         sid: Sid | None = None,
         namespace: str | None = None,
         timeout: float | None = 60,
+        ignore_queue: bool = False,
     ) -> Any:
         """Emit to one client and wait for its acknowledgement (see :meth:`.SocketIO.call`)."""
         args = () if data is None else (data,)
         return self._extension.call(
-            event, *args, to=to or sid, namespace=namespace or self.namespace, timeout=timeout
+            event, *args, to=to or sid, namespace=self._or_own(namespace), timeout=timeout
         )
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Take everybody out of a room."""
-        self.server.close_room(room, namespace or self.namespace)
+        self.server.close_room(room, self._or_own(namespace))
 
     def enter_room(self, sid: Sid, room: Room, namespace: str | None = None) -> None:
         """Put a client into a room."""
-        self.server.enter_room(sid, room, namespace or self.namespace)
+        self.server.enter_room(sid, room, self._or_own(namespace))
 
     def leave_room(self, sid: Sid, room: Room, namespace: str | None = None) -> None:
         """Take a client out of a room."""
-        self.server.leave_room(sid, room, namespace or self.namespace)
+        self.server.leave_room(sid, room, self._or_own(namespace))
 
     def rooms(self, sid: Sid, namespace: str | None = None) -> list[Room]:
         """The rooms of a client."""
-        return self.server.rooms(sid, namespace or self.namespace)
+        return self.server.rooms(sid, self._or_own(namespace))
 
     def disconnect(self, sid: Sid, namespace: str | None = None) -> None:
         """Send a client away."""
-        self.server.disconnect(sid, namespace or self.namespace)
+        self.server.disconnect(sid, self._or_own(namespace))
 
     def get_session(self, sid: Sid, namespace: str | None = None) -> dict[str, Any]:
         """A copy of what :meth:`save_session` stored for a client."""
-        return self.server.get_session(sid, namespace or self.namespace)
+        return self.server.get_session(sid, self._or_own(namespace))
 
     def save_session(self, sid: Sid, session: dict[str, Any], namespace: str | None = None) -> None:
         """Store something for a client, for as long as it is connected."""
-        self.server.save_session(sid, session, namespace or self.namespace)
+        self.server.save_session(sid, session, self._or_own(namespace))
 
     def session(self, sid: Sid, namespace: str | None = None) -> AbstractContextManager[dict[str, Any]]:
         """A ``with`` block around :meth:`get_session` and :meth:`save_session`."""
-        return self.server.session(sid, namespace or self.namespace)
+        return self.server.session(sid, self._or_own(namespace))

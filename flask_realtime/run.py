@@ -84,7 +84,8 @@ class ServerRunner:
         drain_on_sigterm()
         try:
             if reload:
-                run_with_reloader(server.serve_forever, extra_files=extra_files, **(reloader_options or {}))
+                options = {"extra_files": extra_files, **(reloader_options or {})}
+                run_with_reloader(server.serve_forever, **options)
             else:
                 server.serve_forever()
         finally:

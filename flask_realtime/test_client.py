@@ -7,10 +7,12 @@ handlers have returned.
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from werkzeug.test import EnvironBuilder
 
 from .backends.memory import MemoryTransport
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from .server.session import Session
 
 __all__ = ["SocketIOTestClient"]
+
+Work = deque[tuple[Callable[..., None], tuple[Any, ...]]]
+_queues: weakref.WeakKeyDictionary[Server, Work] = weakref.WeakKeyDictionary()
 
 
 class SocketIOTestClient:
@@ -63,11 +68,12 @@ class SocketIOTestClient:
         self.connected: dict[str, bool] = {}
         self.callback_counter = 0
         self._acks: dict[int, list[Any]] = {}
-        self._errors: list[Exception] = []
-        self._work: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._errors: list[BaseException] = []
         self._transport = MemoryTransport(self._receive)
         self._session: Session | None = None
         self._server = _server_of(app)
+        # One queue for the clients of a server: what one does to another is done when its call returns.
+        self._work = _queues.setdefault(self._server, deque())
         self._decoder = self._server.serializer.decoder()
         self.connect(namespace=namespace, query_string=query_string, headers=headers, auth=auth)
 
@@ -81,6 +87,8 @@ class SocketIOTestClient:
 
     def is_connected(self, namespace: str | None = None) -> bool:
         """Whether it is connected to a namespace (``'/'`` unless given)."""
+        if self._session is None or not self._session.alive:
+            return False
         return self.connected.get(namespace or "/", False)
 
     def connect(
@@ -219,7 +227,7 @@ class SocketIOTestClient:
         if text is not None and text.startswith("4"):
             packet = self._decode(text[1:])
         for data in message.binary:
-            packet = self._decoder.receive_binary(data)
+            packet = self._decode_binary(data)
         if packet is not None:
             self._receive_packet(packet)
 
@@ -228,6 +236,13 @@ class SocketIOTestClient:
             # What only a server sends; a server's decoder takes neither.
             return _decode_answer(text)
         return self._decoder.receive_text(text)
+
+    def _decode_binary(self, data: bytes) -> Packet | None:
+        if self._server.config.serializer == "msgpack":
+            content = msgspec.msgpack.decode(data)
+            if content["type"] in (PacketType.CONNECT, PacketType.CONNECT_ERROR):
+                return Packet(PacketType(content["type"]), content["nsp"], content.get("data"))
+        return self._decoder.receive_binary(data)
 
     def _receive_packet(self, packet: Packet) -> None:
         namespace = packet.namespace
@@ -247,12 +262,10 @@ class SocketIOTestClient:
 
 
 def _decode_answer(text: str) -> Packet:
-    import json
-
     namespace, data = "/", text[1:]
     if data.startswith("/"):
         namespace, _, data = data.partition(",")
-    return Packet(PacketType(int(text[0])), namespace, json.loads(data) if data else None)
+    return Packet(PacketType(int(text[0])), namespace, msgspec.json.decode(data) if data else None)
 
 
 def _server_of(app: Flask) -> Server:

@@ -38,6 +38,9 @@ class MemoryAdapter(Generic[M]):
     def get(self, namespace: str, sid: Sid) -> M | None:
         return self._sockets.get(namespace, {}).get(sid)
 
+    def find(self, sid: Sid) -> M | None:
+        return next((sockets[sid] for sockets in self._sockets.values() if sid in sockets), None)
+
     def join(self, socket: M, room: Room) -> None:
         if room == socket.sid:
             return

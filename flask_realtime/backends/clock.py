@@ -38,6 +38,7 @@ class LoopClock:
 
     def sleeping(self, timeout: float | None) -> None:
         """The loop goes to sleep, for ``timeout`` seconds at most."""
+        self.awake()  # what it did until now may have taken too long
         self._alive_until = math.inf if timeout is None else self._monotonic() + timeout + SLACK
 
     def awake(self) -> float:

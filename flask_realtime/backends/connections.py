@@ -177,14 +177,19 @@ class SocketConnection:
         if now < self._progress_by:
             return self._progress_by
         if not self._linger:
-            self.engine.refusals(
-                "slow reader", "a client took no byte for %g s; closing it", self.engine.config.write_timeout
-            )
+            self._log_stall()
             self.close_now()
             self.peer_gone(DisconnectReason.TRANSPORT_ERROR)
         else:
             self.close_now()
         return None
+
+    def _log_stall(self) -> None:
+        sid, waiting = self.waiting()
+        self.engine.refusals(
+            "slow reader", "session %s took no byte for %g s while %d bytes waited; closing it",
+            short(sid), self.engine.config.write_timeout, waiting + len(self._unsent or b""),
+        )  # fmt: skip
 
     def finish(self) -> None:
         """All is written: shut our half down, and give the client a moment."""
@@ -228,6 +233,10 @@ class SocketConnection:
     def peer_gone(self, reason: DisconnectReason) -> None:
         """The connection is lost; the socket is closed."""
         raise NotImplementedError
+
+    def waiting(self) -> tuple[str, int]:
+        """Whose connection it is, and how many bytes are queued behind it."""
+        return "?", 0
 
 
 class WebSocketTransport(SocketConnection):
@@ -293,10 +302,7 @@ class WebSocketTransport(SocketConnection):
         if closed is not None:
             self._peer_closed(closed)  # type: ignore[arg-type]
             return
-        control = self._websocket.data_to_send()
-        if control:
-            self._out.append(control)
-            self.flush()
+        self.flush()
         if self.session.reading_paused:
             self.watch(self._events & ~READ)
 
@@ -332,8 +338,16 @@ class WebSocketTransport(SocketConnection):
         if not self.session.reading_paused:
             self.watch(self._events | READ)
 
+    def waiting(self) -> tuple[str, int]:
+        """See :class:`SocketConnection`."""
+        return self.session.sid, self.session.outbox.bytes
+
     def _write_queue(self) -> None:
         session = self.session
+        # Pongs. While nothing can be written they are left where only the latest one is kept.
+        control = self._websocket.data_to_send()
+        if control:
+            self._out.append(control)
         while True:
             carries = session.transport is self
             messages = session.data_to_send(WRITE_SIZE) if carries else []
@@ -440,6 +454,10 @@ class PollConnection(SocketConnection):
         """Wait with this socket (the loop's thread)."""
         self.start(sock)
         self.flush()
+
+    def waiting(self) -> tuple[str, int]:
+        """See :class:`SocketConnection`."""
+        return self._session.sid, self._session.outbox.bytes
 
     def receive(self, data: bytes) -> None:
         """A pipelined request, which ``Connection: close`` leaves unanswered."""

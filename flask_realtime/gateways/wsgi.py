@@ -116,7 +116,7 @@ class SocketMiddleware:
             )  # fmt: skip
             answer = self._begin_poll(session, poll)
             if answer is None:
-                take()
+                self._take_poll(session, poll, take)
                 return _taken(start_response, "200 OK")
         else:
             ready = self.backend.event()
@@ -126,6 +126,14 @@ class SocketMiddleware:
                 self.backend.park_poll(ready)
                 answer = self._answer_parked(session, poll)
         return self._respond(session, poll, answer, request, start_response)
+
+    def _take_poll(self, session: Session, poll: Poll, take: Callable[[], None]) -> None:
+        try:
+            take()
+        except OSError:
+            # The client has gone before its connection could be taken.
+            with self.engine.lock:
+                session.poll_failed(poll)
 
     def _session_of_poll(self, sid: str) -> Session:
         with self.engine.lock:
@@ -141,8 +149,7 @@ class SocketMiddleware:
 
     def _begin_poll(self, session: Session, poll: Poll) -> bytes | None:
         with self.engine.lock:
-            if session.ended:
-                raise RemoteProtocolError("Session ID unknown", code=ErrorCode.SESSION_UNKNOWN)
+            session.check_living()
             session.begin_poll(poll)
             return session.answer_poll(poll)
 

@@ -24,14 +24,17 @@ class PendingAcks:
         self._last_id = 0
         self.receivers: dict[int, AckReceiver] = {}
 
-    def register(self, receiver: AckReceiver) -> tuple[int, AckReceiver | None]:
-        """A new id for ``receiver``, and the receiver that had to be given up for it, if any."""
+    def new_id(self) -> int:
+        """An id that was not used before."""
         self._last_id += 1
-        self.receivers[self._last_id] = receiver
-        given_up = None
+        return self._last_id
+
+    def register(self, ack_id: int, receiver: AckReceiver) -> AckReceiver | None:
+        """Wait for an acknowledgement; the receiver that had to be given up for it, if any."""
+        self.receivers[ack_id] = receiver
         if len(self.receivers) > self._limit:
-            given_up = self.receivers.pop(next(iter(self.receivers)))
-        return self._last_id, given_up
+            return self.receivers.pop(next(iter(self.receivers)))
+        return None
 
     def pop(self, ack_id: int) -> AckReceiver | None:
         """The receiver of this id, once; None for an id that nobody waits for."""

@@ -14,9 +14,10 @@ from ..protocol.errors import RemoteProtocolError
 from ..protocol.socketio import Packet, PacketType
 from ..types import DisconnectReason, Room
 from .acks import PendingAcks
-from .inbox import PAUSE_AT, Inbox, Work
+from .inbox import RESUME_AT, Inbox, Work
 from .logs import short
 from .message import Message
+from .outbox import Outbox
 
 if TYPE_CHECKING:
     from .server import Server
@@ -70,7 +71,7 @@ class Socket:
         self.store: dict[str, Any] | None = None
         self._acks: PendingAcks | None = None
         # While connecting: what is to be sent after the CONNECT, and events that came early.
-        self._buffered: list[Message] | None = None
+        self._buffered: Outbox | None = None
         self._held: list[Work] | None = None
 
     def send(self, message: Message) -> None:
@@ -79,8 +80,9 @@ class Socket:
             self.client.session.send(message)
         elif self.state is SocketState.CONNECTING:
             if self._buffered is None:
-                self._buffered = []
-            self._buffered.append(message)
+                self._buffered = Outbox()
+            if not self._buffered.append(message, self.client.server.engine.outbox_limits):
+                self.client.session.overflow(self._buffered)
 
     @property
     def acks(self) -> PendingAcks:
@@ -90,28 +92,30 @@ class Socket:
         return self._acks
 
     @property
+    def held(self) -> int:
+        """How many events wait for the connect handler."""
+        return 0 if self._held is None else len(self._held)
+
+    @property
     def pending_acks(self) -> int:
         return 0 if self._acks is None else len(self._acks.receivers)
 
     def hold(self, work: Work) -> None:
-        """An event came before connect has returned: keep it."""
+        """An event's turn came before connect has returned: keep it."""
         if self._held is None:
             self._held = []
         self._held.append(work)
-        if len(self._held) == PAUSE_AT:
-            self.client.pause_reading()
 
     def accept(self, connect: Message) -> None:
         """Connect has succeeded: tell the client, then all that waited for it."""
         self.state = SocketState.CONNECTED
         self.client.session.send(connect)
         buffered, self._buffered = self._buffered, None
-        for message in buffered or ():
+        for message in () if buffered is None else buffered.messages:
             self.client.session.send(message)
         held, self._held = self._held, None
         if held:
             self.client.inbox.put_first(held)
-            self.client.resume_reading()
 
     def drop(self) -> None:
         """It is over: nothing that waited will happen."""
@@ -119,6 +123,10 @@ class Socket:
         held, self._held, self._buffered = self._held, None, None
         if held:
             self.client.resume_reading()
+        self.forget_acks()
+
+    def forget_acks(self) -> None:
+        """Whoever waits for its acknowledgements waits in vain."""
         if self._acks is not None:
             for receiver in self._acks.forget_all():
                 receiver(None)
@@ -181,11 +189,7 @@ class Client:
         socket = self._socket(packet.namespace)
         if socket is None:
             return
-        work = partial(self.server.run_event, socket, packet)
-        if socket.state is SocketState.CONNECTING:
-            socket.hold(work)
-        else:
-            self.inbox.put(work)
+        self.inbox.put(partial(self.server.run_event, socket, packet))
 
     def _socket(self, namespace: str) -> Socket | None:
         """The socket in this namespace; None where it has just left.
@@ -228,6 +232,7 @@ class Client:
     def leave(self, socket: Socket, reason: DisconnectReason) -> None:
         """The socket's connection ends; its disconnect handler runs after connect has returned."""
         self._forget(socket)
+        socket.forget_acks()
         if socket.state is SocketState.CONNECTING:
             socket.ending = socket.ending or reason
         elif socket.state is SocketState.CONNECTED:
@@ -278,7 +283,7 @@ class Client:
 
     def backlog(self) -> int:
         """See :class:`.SessionApplication`."""
-        return len(self.inbox)
+        return len(self.inbox) + sum(socket.held for socket in self.sockets.values())
 
     def pause_reading(self) -> None:
         """Its handlers can't keep up: stop reading from it (see :class:`.InboxOwner`)."""
@@ -286,4 +291,5 @@ class Client:
 
     def resume_reading(self) -> None:
         """They have caught up."""
-        self.session.resume_reading()
+        if self.backlog() <= RESUME_AT:
+            self.session.resume_reading()

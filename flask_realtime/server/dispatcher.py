@@ -16,19 +16,28 @@ from ..types import Handler
 __all__ = ["RESERVED_EVENTS", "Dispatcher", "Match", "positional_capacity"]
 
 ANY = "*"
+EVERYTHING = 1_000
 #: events of the connection itself; they never reach an event ``'*'``
 RESERVED_EVENTS = frozenset({"connect", "disconnect"})
 
 
 def positional_capacity(handler: Callable[..., Any]) -> int:
-    """How many positional arguments ``handler`` takes; a large number for ``*args``."""
+    """How many positional arguments ``handler`` takes; a large number for ``*args``.
+
+    A decorator's ``*args`` are taken to be passed on: then what it has wrapped counts.
+    """
     try:
-        parameters = inspect.signature(handler).parameters.values()
+        parameters = inspect.signature(handler, follow_wrapped=False).parameters.values()
     except (TypeError, ValueError):
-        return 1_000  # a builtin without a signature: hand it everything
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return 1_000
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+        return EVERYTHING  # a builtin without a signature: hand it all
+    own = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    if not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return own
+    wrapped = getattr(handler, "__wrapped__", None)
+    if wrapped is None:
+        return EVERYTHING
+    bound = 1 if inspect.ismethod(handler) else 0  # ``__wrapped__`` of a method is the bare function
+    return max(own, positional_capacity(wrapped) - bound)
 
 
 class Match(NamedTuple):

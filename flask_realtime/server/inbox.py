@@ -82,7 +82,7 @@ class Inbox:
             self._start_turn()
         elif self.patience is not None and self._started_at is not None and self.scheduled_at is None:
             self._engine.schedule(self, self._started_at + self.patience)
-        if len(queue) == PAUSE_AT:
+        if len(queue) >= PAUSE_AT:
             self._owner.pause_reading()
 
     def __len__(self) -> int:
@@ -105,21 +105,42 @@ class Inbox:
         """Work while the turn is ours (on a pool thread, without the lock)."""
         work = self._next(turn)
         while work is not None:
-            work()
+            try:
+                work()
+            except BaseException:
+                # It was meant for the thread, not for the client's other events.
+                self._abandon(turn)
+                raise
             work = self._next(turn, finished=True)
+
+    def _abandon(self, turn: int) -> None:
+        """This thread has to leave: let another one go on."""
+        with self._engine.lock:
+            self._count_finished()
+            if turn == self._turn:
+                if self.queue:
+                    self._start_turn()
+                else:
+                    self._rest()
+
+    def _count_finished(self) -> None:
+        self.running -= 1
+        self._engine.handlers_running -= 1
+        self._engine.work_pending -= 1
+
+    def _rest(self) -> None:
+        self._working = False
+        self.queue = self._started_at = None
 
     def _next(self, turn: int, finished: bool = False) -> Work | None:
         engine = self._engine
         with engine.lock:
             if finished:
-                self.running -= 1
-                engine.handlers_running -= 1
-                engine.work_pending -= 1
+                self._count_finished()
             if turn != self._turn:
                 return None
             if not self.queue:
-                self._working = False
-                self.queue = self._started_at = None
+                self._rest()
                 return None
             work = self.queue.popleft()
             self.running += 1

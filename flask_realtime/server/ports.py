@@ -132,12 +132,14 @@ class Poll:
         must not block.
     """
 
-    __slots__ = ("answering", "farewell", "finished", "wake")
+    __slots__ = ("answering", "farewell", "finished", "last", "wake")
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self.wake = wake
         #: the response is being written
         self.answering = False
+        #: its answer tells the client that we have closed
+        self.last = False
         #: the payload that ends it, once the session has ended
         self.farewell: bytes | None = None
         #: set when the response is written, where somebody waits for that

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from .ports import Backend
     from .session import Session
 
-__all__ = ["RawServer", "RawSession"]
+__all__ = ["RawHandlers", "RawServer", "RawSession"]
+
+
+class RawHandlers:
+    """The handlers, shared by the servers of all apps."""
+
+    def __init__(self) -> None:
+        self.on_connect: Callable[[RawSession], Any] | None = None
+        self.on_message: Callable[[RawSession, str | bytes], Any] | None = None
+        self.on_disconnect: Callable[..., Any] | None = None
 
 
 class RawSession:
@@ -72,14 +81,16 @@ class RawSession:
 
     def receive_message(self, data: str | bytes) -> None:
         """See :class:`.SessionApplication`."""
-        if self._server.on_message is not None:
-            self.inbox.put(partial(self._server.run, self._server.on_message, self, data))
+        handler = self._server.handlers.on_message
+        if handler is not None:
+            self.inbox.put(partial(self._server.run, handler, self, data))
 
     def session_closed(self, reason: DisconnectReason) -> None:
         """See :class:`.SessionApplication`."""
-        if self._server.on_disconnect is not None:
-            args = [reason.value] if positional_capacity(self._server.on_disconnect) > 1 else []
-            self.inbox.put(partial(self._server.run, self._server.on_disconnect, self, *args))
+        handler = self._server.handlers.on_disconnect
+        if handler is not None:
+            args = [reason.value] if positional_capacity(handler) > 1 else []
+            self.inbox.put(partial(self._server.run, handler, self, *args))
 
     def backlog(self) -> int:
         """See :class:`.SessionApplication`."""
@@ -97,26 +108,34 @@ class RawSession:
 class RawServer:
     """One Engine.IO endpoint (an :class:`.Application` of the engine)."""
 
-    def __init__(self, config: ServerConfig, backend: Backend, logger: logging.Logger) -> None:
+    def __init__(
+        self, config: ServerConfig, backend: Backend, handlers: RawHandlers, logger: logging.Logger
+    ) -> None:
         self.config = config
+        self.handlers = handlers
         self.logger = logger
         self.engine = Engine(config, backend, self, logger)
-        self.on_connect: Callable[[RawSession], Any] | None = None
-        self.on_message: Callable[[RawSession, str | bytes], Any] | None = None
-        self.on_disconnect: Callable[..., Any] | None = None
 
     def session_opened(self, session: Session) -> RawSession:
         """See :class:`.Application`."""
         raw = RawSession(self, session)
-        if self.on_connect is not None:
-            raw.inbox.put(partial(self.run, self.on_connect, raw))
+        if self.handlers.on_connect is not None:
+            # Strictly in order until it has returned.
+            raw.inbox.patience = None
+            raw.inbox.put(partial(self._run_connect, self.handlers.on_connect, raw))
         return raw
+
+    def _run_connect(self, handler: Callable[[RawSession], Any], session: RawSession) -> None:
+        try:
+            self.run(handler, session)
+        finally:
+            session.inbox.patience = self.config.patience
 
     def run(self, handler: Callable[..., Any], session: RawSession, *args: Any) -> None:
         """A handler's run, on the pool."""
         try:
             handler(session, *args)
-        except Exception:
+        except (Exception, SystemExit):
             self.logger.exception("%s failed", getattr(handler, "__name__", "handler"))
 
     def stats(self) -> dict[str, int]:

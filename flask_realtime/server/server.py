@@ -134,6 +134,10 @@ class Server:
             self.begin_disconnect(socket, socket.ending)
 
     def _reject(self, socket: Socket, refusal: dict[str, Any]) -> None:
+        self.engine.refusals(
+            "connect refused", "client %s of namespace %r: %s",
+            socket.sid, socket.namespace, excerpt(refusal.get("message")), level=logging.INFO,
+        )  # fmt: skip
         self.adapter.remove(socket)
         socket.drop()
         socket.client.refused(socket)
@@ -156,7 +160,7 @@ class Server:
     def _run_disconnect(self, socket: Socket, reason: DisconnectReason) -> None:
         try:
             self._call_handler(socket, "disconnect", [reason.value])
-        except Exception as error:  # noqa: BLE001 (the app may raise anything)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
             self._failed(socket, error, "disconnect handler of namespace %r", socket.namespace)
         with self.engine.lock:
             self.adapter.remove(socket)
@@ -166,17 +170,28 @@ class Server:
 
     def run_event(self, socket: Socket, packet: Packet) -> None:
         """An event's handler, on the pool; answers with an ack where one is asked for."""
+        if socket.state is SocketState.CONNECTING and self._hold(socket, packet):
+            return
+        if socket.state is SocketState.GONE:
+            return  # its connect was refused
         event, *args = packet.data
         try:
             result = self._call_handler(socket, event, args)
             if packet.id is not None and result is not NOT_HANDLED:
                 self._send_ack(socket, packet.id, result)
-        except Exception as error:  # noqa: BLE001 (the app may raise anything)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
             self._failed(
                 socket, error, "handler of event %s in namespace %r", excerpt(event), socket.namespace
             )
 
-    def _failed(self, socket: Socket, error: Exception, what: str, *args: object) -> None:
+    def _hold(self, socket: Socket, packet: Packet) -> bool:
+        with self.engine.lock:
+            if socket.state is not SocketState.CONNECTING:
+                return False
+            socket.hold(partial(self.run_event, socket, packet))
+            return True
+
+    def _failed(self, socket: Socket, error: Exception | SystemExit, what: str, *args: object) -> None:
         """A function of the app has raised: one record in the log, with its traceback."""
         hook = socket.client.session.error_hook
         if hook is not None:
@@ -212,7 +227,7 @@ class Server:
         self, sid: Sid, namespace: str, function: Callable[..., Any], event: str | None, args: list[Any]
     ) -> Any:
         """Run a function of a namespace object in the context of its client's event."""
-        socket = self.adapter.get(namespace, sid)
+        socket = self.adapter.find(sid) if namespace == "*" else self.adapter.get(namespace, sid)
         return NOT_HANDLED if socket is None else self._runner(socket, function, event, args)
 
     # Emitting
@@ -253,12 +268,14 @@ class Server:
     def _send_with_ack(
         self, socket: Socket, data: list[Any], receiver: Callable[[list[Any] | None], None]
     ) -> int:
-        ack_id, given_up = socket.acks.register(receiver)
+        ack_id = socket.acks.new_id()
+        message = self.message(Packet(PacketType.EVENT, socket.namespace, data, ack_id))
+        given_up = socket.acks.register(ack_id, receiver)
         if given_up is not None:
             self.engine.refusals("acks given up", "client %s owes more than %d acks; the oldest is given up",
                                  socket.sid, self.config.max_pending_acks)  # fmt: skip
             given_up(None)
-        socket.send(self.message(Packet(PacketType.EVENT, socket.namespace, data, ack_id)))
+        socket.send(message)
         return ack_id
 
     def _receive_callback_ack(self, socket: Socket, callback: AckCallback, values: list[Any] | None) -> None:
@@ -268,7 +285,7 @@ class Server:
     def _run_callback(self, socket: Socket, callback: AckCallback, values: list[Any]) -> None:
         try:
             callback(*values)
-        except Exception as error:  # noqa: BLE001 (the app may raise anything)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
             self._failed(socket, error, "callback of an emit to client %s", socket.sid)
 
     def call(self, event: str, args: list[Any], namespace: str, sid: Sid, timeout: float | None) -> Any:

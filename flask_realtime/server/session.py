@@ -77,7 +77,7 @@ class Session:
         #: a test drives it, and its handlers, in its own thread
         self.hosted = submit != engine.backend.submit
         #: told of exceptions of the session's handlers, instead of the log
-        self.error_hook: Callable[[Exception], None] | None = None
+        self.error_hook: Callable[[BaseException], None] | None = None
         #: the websocket that carries the session
         self.transport: WebSocketTransport | None = None
         #: the websocket that climbs the upgrade ladder
@@ -113,7 +113,7 @@ class Session:
         if message.volatile and self._is_behind(message):
             return
         if not self.outbox.append(message, self.engine.outbox_limits):
-            self._overflow()
+            self.overflow(self.outbox)
             return
         self.wake()
 
@@ -125,8 +125,8 @@ class Session:
             or self.outbox.packets + message.packets > limits.max_packets
         )
 
-    def _overflow(self) -> None:
-        outbox = self.outbox
+    def overflow(self, outbox: Outbox) -> None:
+        """More waits for the client than may: send it away."""
         self.engine.refusals(
             "slow reader",
             "session %s does not read: %d packets, %d bytes waited; closing it",
@@ -284,6 +284,7 @@ class Session:
         parts = [message.payload_part for message in messages]
         if self.drained:
             parts.append(CLOSE.payload_part)
+            poll.last = True
         if not parts:
             return None
         poll.answering = True
@@ -302,7 +303,7 @@ class Session:
             self.outbox.commit()
             if self.transport is not None:
                 self.transport.wake()
-            elif self.drained:
+            elif poll.last:
                 self.end(DisconnectReason.SERVER_DISCONNECT)
         if poll.finished is not None:
             poll.finished.set()
@@ -311,7 +312,10 @@ class Session:
         """The client has gone before its response was written."""
         if poll is self.poll:
             self.poll = None
-            self.end(DisconnectReason.TRANSPORT_ERROR)
+            if self.transport is None:
+                self.end(DisconnectReason.TRANSPORT_ERROR)
+            else:
+                self.transport.wake()  # it was only to be released; the websocket carries on
         if poll.finished is not None:
             poll.finished.set()
 
@@ -334,6 +338,13 @@ class Session:
         """The POST has been dealt with."""
         self._posting = False
 
+    def check_living(self) -> None:
+        """
+        :raises RemoteProtocolError: the session has ended.
+        """
+        if self.ended:
+            raise RemoteProtocolError("Session ID unknown", code=ErrorCode.SESSION_UNKNOWN)
+
     def fail(self) -> None:
         """A request of the session broke a rule: it is over, and its poll is told."""
         self.end(DisconnectReason.TRANSPORT_ERROR, farewell=CLOSE.payload_part)
@@ -343,6 +354,7 @@ class Session:
 
         :raises RemoteProtocolError: the body breaks a rule; :meth:`fail` is to follow.
         """
+        self.check_living()
         for packet in decode_payload(body, max_packets=self.engine.config.max_payload_packets):
             if self.ended:
                 return
@@ -406,6 +418,13 @@ class Session:
 
     def handle_timeout(self, now: float) -> float | None:
         """A deadline of the session has come (see :class:`.DeadlineOwner`)."""
+        deadline = self.protocol.next_deadline()
+        while deadline is not None and deadline <= now:
+            self._handle_deadline(now)
+            deadline = self.protocol.next_deadline()
+        return deadline
+
+    def _handle_deadline(self, now: float) -> None:
         due = self.protocol.handle_timeout(now)
         if due.upgrade and self.candidate is not None:
             self.engine.refusals(
@@ -418,7 +437,6 @@ class Session:
             self._heartbeat_missed(now)
         elif self.protocol.ping_queued:
             self.wake()
-        return self.protocol.next_deadline()
 
     def _heartbeat_missed(self, now: float) -> None:
         transport = self.transport

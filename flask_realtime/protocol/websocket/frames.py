@@ -60,10 +60,10 @@ _SHORT = Struct("!BBH")
 _LONG = Struct("!BBQ")
 _CODE = Struct("!H")
 
-# Measured on CPython 3.10 to 3.13: one XOR of big integers is the fastest up to some
-# 8 KiB (0.2 µs for 16 bytes, 1.8 µs for 1 KiB). Beyond, the integers leave the cache:
-# pieces of 8 KiB keep to 1 ms per MiB, where one XOR takes 2.7 ms and
-# bytes.translate, per byte of the mask, takes 1.0 to 1.5 ms.
+# Measured by "python -m benchmarks micro": one XOR of big integers is the fastest up to
+# a few KiB (0.3 µs for 16 bytes, 1.8 µs for 1 KiB). Beyond, the integers leave the cache:
+# pieces of 8 KiB keep to 1 ms per MiB, where one XOR takes 2.3 ms; bytes.translate,
+# per byte of the mask, only ties with the pieces, and needs 64 KiB of tables.
 _XOR_LIMIT = 16 * 1024
 _XOR_PIECE = 8 * 1024
 
