@@ -13,6 +13,8 @@ from .exceptions import UnsupportedOptionError
 
 __all__ = ["CookieConfig", "ServerConfig"]
 
+logger = logging.getLogger("flask_realtime")
+
 TRANSPORTS = ("polling", "websocket")
 CONFIG_PREFIX = "SOCKETIO_"
 
@@ -226,6 +228,12 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
 
 def _from_app_config(names: Iterable[str], app_config: Mapping[str, Any]) -> dict[str, Any]:
     keys = {CONFIG_PREFIX + name.upper(): name for name in [*names, "resource", *UNSUPPORTED]}
+    for key in app_config:
+        # Not an error: the app may have keys of its own with this prefix.
+        if key.startswith(CONFIG_PREFIX) and key not in keys:
+            close = difflib.get_close_matches(key, keys, n=1, cutoff=0.8)
+            if close:
+                logger.warning("app.config: %s is no option; did you mean %s?", key, close[0])
     return {name: app_config[key] for key, name in keys.items() if key in app_config}
 
 

@@ -98,8 +98,10 @@ class SocketIOTestClient:
         headers: Any = None,
         auth: Any = None,
     ) -> None:
-        """Connect to a namespace; the constructor has done so for the first one."""
+        """Connect to a namespace, anew if it is connected; the constructor has done so for the first one."""
         namespace = namespace or "/"
+        if self.is_connected(namespace):
+            self.disconnect(namespace)
         if self._session is None or self._session.ended or not self._session.alive:
             self._open(query_string, headers)
         self.refusals.pop(namespace, None)

@@ -70,6 +70,21 @@ class MemoryTransport:
         return False
 
 
+class VirtualClock(LoopClock):
+    """A clock that only a test moves. No time is lost in between."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: self.time)
+        self.time = 0.0
+
+    def sleeping(self, timeout: float | None) -> None:
+        """See :class:`.LoopClock`."""
+
+    def awake(self) -> float:
+        """See :class:`.LoopClock`."""
+        return self.time
+
+
 class _FinishedTask:
     """A background task that has run (a :class:`.ports.Joinable`)."""
 
@@ -84,10 +99,19 @@ class MemoryBackend(LoopBackend):
 
     def __init__(self) -> None:
         super().__init__()
-        self.time = 0.0
+        self.clock = VirtualClock()
         self.tasks: deque[Task] = deque()
-        self._loop = Loop(self.selector(), LoopClock(lambda: self.time))
+        self._loop = Loop(self.selector(), self.clock)
         self._schedulers: list[Scheduler] = []
+
+    @property
+    def time(self) -> float:
+        """The virtual time; to set it is to let time pass without anybody noticing yet."""
+        return self.clock.time
+
+    @time.setter
+    def time(self, value: float) -> None:
+        self.clock.time = value
 
     # ports.Backend
 

@@ -116,10 +116,8 @@ class Server:
             refusal = REJECTED if self._call_handler(socket, "connect", [auth]) is False else None
         except ConnectionRefusedError as e:
             refusal = e.error_args
-        except Exception:
-            self.logger.exception(
-                "connect handler of namespace %r failed; the client is refused", socket.namespace
-            )
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
+            self._failed(socket, error, "connect handler of namespace %r (refused)", socket.namespace)
             refusal = REJECTED
         with self.engine.lock:
             if refusal is None:
