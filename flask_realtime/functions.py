@@ -47,6 +47,7 @@ def emit(
     skip_sid: Sid | Iterable[Sid] | None = None,
     ignore_queue: bool = False,
     volatile: bool = False,
+    json: bool = False,
 ) -> None:
     """Emit an event: to the current client, or to those that ``to`` or ``broadcast`` say.
 
@@ -59,6 +60,7 @@ def emit(
     :param include_self: False leaves the current client out.
     :param skip_sid: leaves these clients out.
     :param volatile: drop it for clients that are behind.
+    :param json: accepted for compatibility; all that JSON can say is sent as such.
     :raises TypeError, ValueError: the data can't be serialised.
     """
     if to is None:

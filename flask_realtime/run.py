@@ -6,6 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
+import click
 from werkzeug._reloader import run_with_reloader
 from werkzeug.debug import DebuggedApplication
 from werkzeug.serving import BaseWSGIServer, is_running_from_reloader, make_server
@@ -73,13 +74,13 @@ class ServerRunner:
             _insert_debugger(app)
         if not (app.debug if log_output is None else log_output):
             logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        if not app.debug and not allow_unsafe_werkzeug:
-            logger.warning(PRODUCTION_HINT)
         if ssl_context is None and certfile is not None:
             ssl_context = (certfile, keyfile)
         address = host or "127.0.0.1", _port(app) if port is None else port
 
         server = _make_server(app, address, ssl_context)
+        if not is_running_from_reloader():
+            _announce(server, production=not (app.debug or allow_unsafe_werkzeug))
         self._server = owner.wsgi_server = server
         drain_on_sigterm()
         try:
@@ -110,9 +111,15 @@ def _make_server(app: Flask, address: tuple[str, int], ssl_context: Any) -> Base
     server = make_server(*address, app, threaded=True, ssl_context=ssl_context, fd=inherited)
     server.socket.set_inheritable(True)
     os.environ[SOCKET_FD] = str(server.fileno())
-    if inherited is None:
-        server.log_startup()
     return server
+
+
+def _announce(server: BaseWSGIServer, production: bool) -> None:
+    """One line that says where and how; Werkzeug's own is lost where requests are not logged."""
+    scheme = "http" if server.ssl_context is None else "https"
+    click.echo(f" * Serving on {scheme}://{server.host}:{server.port} (Werkzeug, threads)", err=True)
+    if production:
+        logger.warning(PRODUCTION_HINT)
 
 
 def _port(app: Flask) -> int:

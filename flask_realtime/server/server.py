@@ -117,7 +117,12 @@ class Server:
         except ConnectionRefusedError as e:
             refusal = e.error_args
         except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
-            self._failed(socket, error, "connect handler of namespace %r (refused)", socket.namespace)
+            self._failed(
+                socket,
+                error,
+                "connect handler of namespace %r failed; the client is refused",
+                socket.namespace,
+            )
             refusal = REJECTED
         with self.engine.lock:
             if refusal is None:
@@ -159,7 +164,7 @@ class Server:
         try:
             self._call_handler(socket, "disconnect", [reason.value])
         except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
-            self._failed(socket, error, "disconnect handler of namespace %r", socket.namespace)
+            self._failed(socket, error, "disconnect handler of namespace %r failed", socket.namespace)
         with self.engine.lock:
             self.adapter.remove(socket)
             socket.drop()
@@ -179,7 +184,7 @@ class Server:
                 self._send_ack(socket, packet.id, result)
         except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
             self._failed(
-                socket, error, "handler of event %s in namespace %r", excerpt(event), socket.namespace
+                socket, error, "handler of event %s in namespace %r failed", excerpt(event), socket.namespace
             )
 
     def _hold(self, socket: Socket, packet: Packet) -> bool:
@@ -195,7 +200,7 @@ class Server:
         if hook is not None:
             hook(error)
         else:
-            self.logger.error("failed: " + what, *args, exc_info=error)
+            self.logger.error(what, *args, exc_info=error)
 
     def _call_handler(self, socket: Socket, event: str, args: list[Any]) -> Any:
         match = self.dispatcher.find(socket.namespace, event)
@@ -284,7 +289,7 @@ class Server:
         try:
             callback(*values)
         except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
-            self._failed(socket, error, "callback of an emit to client %s", socket.sid)
+            self._failed(socket, error, "callback of an emit to client %s failed", socket.sid)
 
     def call(self, event: str, args: list[Any], namespace: str, sid: Sid, timeout: float | None) -> Any:
         """Send an event to one client and wait for its acknowledgement.
