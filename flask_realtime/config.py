@@ -81,7 +81,7 @@ class ServerConfig:
     # Handlers
     async_handlers: bool = True
     handler_patience: float = 0.1
-    handler_threads: int = 64
+    handler_threads: int = 256
     max_client_handlers: int = 64
 
     # Limits
@@ -147,6 +147,11 @@ class ServerConfig:
                 raise ValueError(f"{f.name} must be positive and finite, not {value!r}")
         if self.async_mode not in (None, "threading"):
             raise UnsupportedOptionError(f"async_mode={self.async_mode!r}: this version runs on threads only")
+
+    @property
+    def client_handlers(self) -> int:
+        """How many handlers of one client may run at once: never all threads, others need some too."""
+        return min(self.max_client_handlers, max(1, self.handler_threads // 2))
 
     @property
     def patience(self) -> float | None:

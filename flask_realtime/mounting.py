@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from .backends.lifecycle import drain_on_sigterm, watch
+from .backends.lifecycle import drain_on_sigterm, drain_with_gunicorn, watch
 from .backends.threads import ThreadsBackend
 from .context import slim_environ
 from .gateways.wsgi import SocketMiddleware
@@ -66,4 +66,5 @@ def mount(app: Flask, config: ServerConfig, make_server: Callable[[ThreadsBacken
     watch(server.engine)
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":
         drain_on_sigterm()
+    drain_with_gunicorn()
     return AppState(config, server, middleware)

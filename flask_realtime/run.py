@@ -11,7 +11,7 @@ from werkzeug._reloader import run_with_reloader
 from werkzeug.debug import DebuggedApplication
 from werkzeug.serving import BaseWSGIServer, is_running_from_reloader, make_server
 
-from .backends.lifecycle import drain_on_sigterm, drain_then
+from .backends.lifecycle import drain_on_sigterm, drain_then, revive
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -82,6 +82,7 @@ class ServerRunner:
         if not is_running_from_reloader():
             _announce(server, production=not (app.debug or allow_unsafe_werkzeug))
         self._server = owner.wsgi_server = server
+        revive()
         drain_on_sigterm()
         try:
             if reload:

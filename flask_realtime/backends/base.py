@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import selectors
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from .takeover import access, borrow, leave_behind, take_over
 __all__ = ["LoopBackend"]
 
 PARKED_POLL = 20.0  # seconds
+PARKED_STEP = 0.1
 
 
 class LoopBackend(ABC):
@@ -25,6 +27,7 @@ class LoopBackend(ABC):
 
     def __init__(self) -> None:
         self._parked_polls = 0
+        self._parked_lock = threading.Lock()
 
     @abstractmethod
     def loop(self) -> Loop:
@@ -84,15 +87,23 @@ class LoopBackend(ABC):
 
         return poll, take
 
-    def park_poll(self, ready: Event) -> None:
+    def park_poll(self, environ: Any, ready: Event) -> None:
         """Park this thread until the poll has an answer, or has waited long enough.
 
         A server without sockets to take has few threads, and a parked poll
         holds one of them. The more polls are parked, the sooner each is sent
-        back, so that some thread is always about to be free.
+        back, so that some thread is always about to be free. A server with one
+        thread has none to spare.
         """
-        self._parked_polls += 1
+        if not environ.get("wsgi.multithread"):
+            ready.wait(PARKED_STEP)
+            return
+        with self._parked_lock:
+            self._parked_polls += 1
         try:
-            ready.wait(max(0.05, PARKED_POLL / self._parked_polls**2))
+            waited = 0.0
+            while waited < PARKED_POLL / self._parked_polls**2 and not ready.wait(PARKED_STEP):
+                waited += PARKED_STEP
         finally:
-            self._parked_polls -= 1
+            with self._parked_lock:
+                self._parked_polls -= 1

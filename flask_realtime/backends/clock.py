@@ -26,28 +26,28 @@ class LoopClock:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._lost = 0.0
-        self._alive_until = math.inf
+        # Until when the loop is known to be alive, and what it has lost: replaced as one, for other
+        # threads read it.
+        self._state = math.inf, 0.0
 
     def now(self) -> float:
         """The time; may be called from any thread."""
-        now = self._monotonic()
-        if now > self._alive_until:
-            now = self._alive_until
-        return now - self._lost
+        alive_until, lost = self._state
+        return min(self._monotonic(), alive_until) - lost
 
     def sleeping(self, timeout: float | None) -> None:
         """The loop goes to sleep, for ``timeout`` seconds at most."""
-        self.awake()  # what it did until now may have taken too long
-        self._alive_until = math.inf if timeout is None else self._monotonic() + timeout + SLACK
+        self._alive_for(math.inf if timeout is None else timeout)
 
     def awake(self) -> float:
         """The loop runs, and reads before it asks for deadlines; returns :meth:`now`."""
+        return self._alive_for(0.0)
+
+    def _alive_for(self, seconds: float) -> float:
         now = self._monotonic()
-        blocked = now - self._alive_until
-        if blocked > 0:
-            self._lost += blocked
-            if blocked > LOG_FROM:
-                logger.warning("loop blocked %.1f s; heartbeats are extended by that much", blocked)
-        self._alive_until = now + SLACK
-        return now - self._lost
+        alive_until, lost = self._state
+        blocked = max(0.0, now - alive_until)
+        self._state = now + seconds + SLACK, lost + blocked
+        if blocked > LOG_FROM:
+            logger.warning("loop blocked %.1f s; heartbeats are extended by that much", blocked)
+        return now - lost - blocked

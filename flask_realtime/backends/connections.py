@@ -30,6 +30,7 @@ __all__ = ["AnswerConnection", "PollConnection", "WebSocketTransport"]
 READ_SIZE = 65536  # bytes taken from one client in a turn
 WRITE_SIZE = 262144  # bytes taken from a queue for one write
 LINGER = 2.0  # seconds
+RENDER_INLINE = 16384  # bytes of a polling payload that are made into a response on the loop's thread
 
 #: the socket can't be read or written right now
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError)
@@ -284,10 +285,11 @@ class WebSocketTransport(SocketConnection):
         """See :class:`.ports.WebSocketTransport`."""
         if self._closed or self.sock is None:
             return False
-        if isinstance(self.sock, ssl.SSLSocket):
-            return self.sock.pending() > 0
+        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+            return True
         try:
-            return bool(self.sock.recv(1, socket.MSG_PEEK))
+            # Of the plain socket: under TLS, encrypted bytes are bytes too.
+            return bool(socket.socket.recv(self.sock, 1, socket.MSG_PEEK))
         except OSError:
             return False
 
@@ -472,16 +474,31 @@ class PollConnection(SocketConnection):
         """See :class:`SocketConnection`."""
         if self._closed or self._linger or self.sock is None:
             return
+        if self.poll.answering:
+            if self._unsent is not None:
+                self._write_or_go_on(None)
+            return
+        with self.engine.lock:
+            payload = self._session.answer_poll(self.poll)
+        if payload is None:
+            return
+        if len(payload) < RENDER_INLINE:
+            self._write_or_go_on(self._respond(payload))
+        else:
+            # It may have to be compressed, which would hold up everybody else here.
+            self.engine.backend.submit(self._render, payload)
+
+    def _render(self, payload: bytes) -> None:
+        response = self._respond(payload)
+        self.loop.call_soon(lambda: self._write_or_go_on(response))
+
+    def _write_or_go_on(self, response: bytes | None) -> None:
+        if self._closed:
+            return
         # The lock is held from the write to the commit: the client may send its
         # next poll the moment it has read this answer.
         with self.engine.lock:
-            if self.poll.answering:
-                whole = self.write_unsent()
-            else:
-                payload = self._session.answer_poll(self.poll)
-                if payload is None:
-                    return
-                whole = self.write(self._respond(payload))
+            whole = self.write_unsent() if response is None else self.write(response)
             if whole and not self._closed:
                 self._session.poll_written(self.poll)
                 self.finish()

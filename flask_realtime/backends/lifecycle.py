@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from ..server.engine import Engine
     from .loop import Loop
 
-__all__ = ["drain", "drain_at_exit", "drain_on_sigterm", "drain_then", "watch"]
+__all__ = [
+    "drain",
+    "drain_at_exit",
+    "drain_on_sigterm",
+    "drain_then",
+    "drain_with_gunicorn",
+    "revive",
+    "watch",
+]
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 _drained_by = 0  # the process that has drained
@@ -46,6 +54,38 @@ def drain(serving: bool) -> None:
     deadline = time.monotonic() + LINGER
     while _loop is not None and not _loop.quiet and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def drain_with_gunicorn() -> None:
+    """In a gunicorn worker, drain as soon as its SIGTERM comes, beside what the worker does then.
+
+    At its exit it would be too late for websockets that its own threads are
+    parked on (TLS in the process): the worker waits for those threads first.
+    It works where the worker loads the app, not with ``--preload``.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    previous = signal.getsignal(signal.SIGTERM)
+    worker = getattr(previous, "__self__", None)
+    if not callable(previous) or type(worker).__module__.partition(".")[0] != "gunicorn":
+        return
+    if not hasattr(worker, "alive"):
+        return  # the arbiter
+    own = previous
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        own(signum, frame)
+        drain_then(lambda: None)
+
+    signal.signal(signal.SIGTERM, handle)
+
+
+def revive() -> None:
+    """A server starts (again): what was drained before may serve."""
+    global _drained_by
+    _drained_by = 0
+    for engine in list(_engines):
+        engine.draining = False
 
 
 def drain_then(finish: Callable[[], object]) -> None:

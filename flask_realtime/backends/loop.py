@@ -58,7 +58,7 @@ class Loop:
         self._wakeable.setblocking(False)
         selector.register(self._wakeable, READ, None)
         self._ready: deque[Callable[[], None]] = deque()
-        self._dirty: list[Connection] = []
+        self._dirty: deque[Connection] = deque()
         # Weak: an engine lives as long as its app or its clients do.
         self._schedulers: list[weakref.ref[Scheduler]] = []
         self._deadlines = DeadlineHeap()
@@ -149,7 +149,7 @@ class Loop:
                 self._guard(key.data.handle_events, mask)
         while self._ready:
             self._guard(self._ready.popleft())
-        self._deadlines.handle_timeouts(now)
+        self._guard(self._deadlines.handle_timeouts, now)
         for reference in self._schedulers:
             scheduler = reference()
             if scheduler is not None:
@@ -159,8 +159,8 @@ class Loop:
     def _flush(self) -> None:
         # What is scheduled while we flush waits for the next turn, so that one
         # busy client can't keep the loop from reading.
-        dirty, self._dirty = self._dirty, []
-        for connection in dirty:
+        for _ in range(len(self._dirty)):
+            connection = self._dirty.popleft()
             connection.scheduled = False
             self._guard(connection.flush)
 

@@ -42,16 +42,21 @@ def access(environ: Environ) -> Access:
     if found is None:
         return Access.NONE
     if isinstance(found.sock, ssl.SSLSocket) or os.name == "nt":
-        return Access.BORROW
+        # The only thread of a server must not be parked: nobody else would be served.
+        return Access.BORROW if environ.get("wsgi.multithread") else Access.NONE
     return Access.TAKE
 
 
 def take_over(environ: Environ) -> Taken:
-    """Take the connection from the server (:attr:`Access.TAKE`)."""
+    """Take the connection from the server (:attr:`Access.TAKE`).
+
+    :raises OSError: the process is out of descriptors; the connection is still the server's.
+    """
     found = _find(environ)
     assert found is not None
-    ours = socket.socket(fileno=os.dup(found.sock.fileno()))
-    leave_behind(found.sock)
+    with _dead_end() as dead_end:  # first: a process may be out of descriptors
+        ours = socket.socket(fileno=os.dup(found.sock.fileno()))
+        os.dup2(dead_end.fileno(), found.sock.fileno(), inheritable=False)
     # Only now: with nothing buffered this reads the dead end, and can't block.
     return Taken(ours, found.read_ahead())
 
@@ -70,10 +75,15 @@ def borrow(environ: Environ) -> Taken:
 
 def leave_behind(sock: socket.socket) -> None:
     """Put a dead end in the place of a server's socket."""
+    with _dead_end() as dead_end:
+        os.dup2(dead_end.fileno(), sock.fileno(), inheritable=False)
+
+
+def _dead_end() -> socket.socket:
+    """A socket whose peer is closed."""
     ours, theirs = socket.socketpair()
-    ours.close()
-    with theirs:
-        os.dup2(theirs.fileno(), sock.fileno(), inheritable=False)
+    theirs.close()
+    return ours
 
 
 def _find(environ: Environ) -> _Found | None:

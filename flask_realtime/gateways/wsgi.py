@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 from wsgiref.util import is_hop_by_hop
@@ -53,7 +55,7 @@ class WSGIBackend(Backend, Protocol):
         self, engine: Engine, session: Session, environ: Any, respond: Callable[[bytes], bytes]
     ) -> tuple[Poll, Callable[[], None]]: ...
 
-    def park_poll(self, ready: Event) -> None: ...
+    def park_poll(self, environ: Any, ready: Event) -> None: ...
 
 
 class SocketMiddleware:
@@ -95,9 +97,12 @@ class SocketMiddleware:
             asked = self._gateway.refusal(request, error)
         if request.header("Upgrade") is not None and self.backend.access(environ) is Access.TAKE:
             # A refused upgrade ends its connection, and a WSGI server would not let us say so.
-            self.backend.answer(self.engine, environ, render_response(asked))
-            return _taken(start_response, asked.status_line)
-        return _send(asked, start_response)
+            with contextlib.suppress(OSError):
+                self.backend.answer(self.engine, environ, render_response(asked))
+                return _taken(start_response, asked.status_line)
+        _start(asked, start_response)
+        # A server need not cut the body of an answer to HEAD.
+        return [b"" if request.method == "HEAD" else asked.body]
 
     # Long-polling
 
@@ -123,17 +128,21 @@ class SocketMiddleware:
             poll = Poll(ready.set)
             answer = self._begin_poll(session, poll)
             if answer is None:
-                self.backend.park_poll(ready)
+                self.backend.park_poll(environ, ready)
                 answer = self._answer_parked(session, poll)
         return self._respond(session, poll, answer, request, start_response)
 
     def _take_poll(self, session: Session, poll: Poll, take: Callable[[], None]) -> None:
         try:
             take()
-        except OSError:
-            # The client has gone before its connection could be taken.
+        except OSError as error:
             with self.engine.lock:
-                session.poll_failed(poll)
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    # Nothing was written, and the connection is still the server's: the client may ask again.
+                    session.withdraw_poll(poll)
+                else:
+                    session.poll_failed(poll)
+            raise _not_taken(error) from error
 
     def _session_of_poll(self, sid: str) -> Session:
         with self.engine.lock:
@@ -216,9 +225,9 @@ class SocketMiddleware:
                 self._begin_upgrade(transport)
         try:
             self.backend.carry_websocket(transport, environ, asked.handshake.response(headers))
-        except OSError:
-            # The client has gone before its connection could be taken.
+        except OSError as error:
             transport.session.transport_closed(transport, DisconnectReason.TRANSPORT_ERROR)
+            raise _not_taken(error) from error
         return _taken(start_response, "101 Switching Protocols")
 
     def _begin_upgrade(self, transport: WSGITransport) -> None:
@@ -268,6 +277,11 @@ class _CommittedBody:
                     self._session.poll_failed(poll)
 
 
+def _not_taken(error: OSError) -> RemoteProtocolError:
+    """The client has gone, or the process has no more descriptors."""
+    return RemoteProtocolError(f"the connection could not be taken over: {error}", status=503)
+
+
 def _nothing() -> None:
     """The wake-up of a poll that is answered at once."""
 
@@ -275,12 +289,9 @@ def _nothing() -> None:
 def _start(reply: Reply, start_response: StartResponse) -> None:
     # PEP 3333 leaves hop-by-hop headers to the server.
     headers = [(name, value) for name, value in reply.headers if not is_hop_by_hop(name)]
-    start_response(reply.status_line, [*headers, ("Content-Length", str(len(reply.body)))])
-
-
-def _send(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:
-    _start(reply, start_response)
-    return [reply.body]
+    if reply.status != 204:  # RFC 9110, section 8.6
+        headers.append(("Content-Length", str(len(reply.body))))
+    start_response(reply.status_line, headers)
 
 
 def _taken(start_response: StartResponse, status: str) -> Iterable[bytes]:

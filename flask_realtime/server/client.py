@@ -14,7 +14,7 @@ from ..protocol.errors import RemoteProtocolError
 from ..protocol.socketio import Packet, PacketType
 from ..types import DisconnectReason, Room
 from .acks import PendingAcks
-from .inbox import RESUME_AT, Inbox, Work
+from .inbox import MAX_BACKLOG, RESUME_AT, Inbox, Work
 from .logs import short
 from .message import Message
 from .outbox import Outbox
@@ -287,7 +287,11 @@ class Client:
 
     def pause_reading(self) -> None:
         """Its handlers can't keep up: stop reading from it (see :class:`.InboxOwner`)."""
-        self.session.pause_reading()
+        if not any(socket.pending_acks for socket in self.sockets.values()):
+            self.session.pause_reading()
+        elif self.backlog() > MAX_BACKLOG:
+            # A handler may wait for an acknowledgement, so it has to be read; but not without an end.
+            self._give_up("too many events", "more events than the handlers can take")
 
     def resume_reading(self) -> None:
         """They have caught up."""

@@ -47,9 +47,12 @@ class DeadlineHeap:
     def handle_timeouts(self, now: float) -> None:
         """Ask every owner that is due."""
         heap = self._heap
+        due = []
         while heap and heap[0][0] <= now:
             when, _, owner = heappop(heap)
-            if owner.scheduled_at != when:
-                continue  # an earlier entry has taken its place
-            owner.scheduled_at = None
+            if owner.scheduled_at == when:  # else an earlier entry has taken its place
+                owner.scheduled_at = None
+                due.append(owner)
+        # Each once: an owner that is due again at once can't keep us here.
+        for owner in due:
             self.schedule(owner, owner.handle_timeout(now))

@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Inbox", "Work"]
 
+#: Events that may wait for one client at the very most, where it can't be left unread.
+MAX_BACKLOG = 10_000
 #: Events that may wait for one client before we stop reading from it.
 PAUSE_AT = 1000
 RESUME_AT = 500
+#: how soon to look again whether the next event may start
+PATIENCE_STEP = 0.01  # seconds
 
 #: One handler's run. It must not raise.
 Work = Callable[[], None]
@@ -149,7 +153,7 @@ class Inbox:
             waiting = len(self.queue)
             if waiting and self.patience is not None:
                 engine.schedule(self, started + self.patience)
-            if waiting == RESUME_AT:
+            if waiting in (RESUME_AT, 0):
                 self._owner.resume_reading()
             return work
 
@@ -157,10 +161,11 @@ class Inbox:
         """The patience may have run out (see :class:`.DeadlineOwner`)."""
         if not (self._working and self.queue) or self.patience is None:
             return None
-        if self._started_at is None or self.running >= self._engine.config.max_client_handlers:
-            return now + self.patience
+        again = now + max(self.patience, PATIENCE_STEP)
+        if self._started_at is None or self.running >= self._engine.config.client_handlers:
+            return again
         due = self._started_at + self.patience
         if now < due:
             return due
         self._start_turn()
-        return now + self.patience
+        return again

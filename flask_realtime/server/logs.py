@@ -20,12 +20,18 @@ def short(sid: str) -> str:
 class RefusalLog:
     """Logs what clients did wrong: one line and one count each, rate-limited per kind.
 
+    Refusals happen with the engine's lock held, and a log handler may do
+    anything (emit the line to a browser, say, which takes that lock): so the
+    lines are written elsewhere, soon.
+
     :param now: the time in seconds, as the engine's.
+    :param submit: runs a function elsewhere, as :meth:`.Backend.submit`.
     """
 
-    def __init__(self, logger: logging.Logger, now: Callable[[], float]) -> None:
+    def __init__(self, logger: logging.Logger, now: Callable[[], float], submit: Callable[..., None]) -> None:
         self.logger = logger
         self._now = now
+        self._submit = submit
         #: how often each kind has happened, whether or not it was logged
         self.counts: Counter[str] = Counter()
         self._windows: dict[str, tuple[float, int]] = {}
@@ -37,8 +43,15 @@ class RefusalLog:
         since, lines = self._windows.get(kind, (now, 0))
         if now - since >= WINDOW:
             if lines > BURST:
-                self.logger.log(level, "%s: %d more lines like this in %.0f s", kind, lines - BURST, WINDOW)
+                self._submit(
+                    self.logger.log,
+                    level,
+                    "%s: %d more lines like this in %.0f s",
+                    kind,
+                    lines - BURST,
+                    WINDOW,
+                )
             since, lines = now, 0
         self._windows[kind] = since, lines + 1
         if lines < BURST:
-            self.logger.log(level, message, *args)
+            self._submit(self.logger.log, level, message, *args)

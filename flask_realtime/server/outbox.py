@@ -25,13 +25,14 @@ class OutboxLimits(NamedTuple):
 class Outbox:
     """Messages in the order of their emits."""
 
-    __slots__ = ("_taken", "bytes", "messages", "packets")
+    __slots__ = ("bytes", "messages", "packets", "taken")
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.bytes = 0
         self.packets = 0
-        self._taken = 0
+        #: how many of the messages a driver is writing
+        self.taken = 0
 
     def append(self, message: Message, limits: OutboxLimits) -> bool:
         """Queue a message; False where the limits forbid it.
@@ -49,7 +50,7 @@ class Outbox:
     @property
     def waiting(self) -> bool:
         """Something is queued that no driver has taken."""
-        return len(self.messages) > self._taken
+        return len(self.messages) > self.taken
 
     def take(self, max_bytes: int, max_packets: int = sys.maxsize) -> list[Message]:
         """The next messages to write, at least one if any, within about ``max_bytes`` and ``max_packets``.
@@ -59,7 +60,7 @@ class Outbox:
         """
         messages = self.messages
         if self.bytes <= max_bytes and self.packets <= max_packets:
-            self._taken = len(messages)
+            self.taken = len(messages)
             return messages
         count = 0
         for message in messages:
@@ -68,17 +69,17 @@ class Outbox:
             if count and (max_bytes < 0 or max_packets < 0):
                 break
             count += 1
-        self._taken = count
+        self.taken = count
         return messages[:count]
 
     def commit(self) -> None:
         """What was taken has been written whole."""
-        if self._taken == len(self.messages):
+        if self.taken == len(self.messages):
             self.clear()
             return
-        done = self.messages[: self._taken]
-        del self.messages[: self._taken]
-        self._taken = 0
+        done = self.messages[: self.taken]
+        del self.messages[: self.taken]
+        self.taken = 0
         for message in done:
             self.bytes -= message.size
             self.packets -= message.packets
@@ -86,4 +87,4 @@ class Outbox:
     def clear(self) -> None:
         """Drop everything."""
         self.messages = []
-        self.bytes = self.packets = self._taken = 0
+        self.bytes = self.packets = self.taken = 0

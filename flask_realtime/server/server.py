@@ -12,6 +12,7 @@ from ..exceptions import CallTimeoutError, ClientGoneError, ConnectionRefusedErr
 from ..protocol.errors import excerpt
 from ..protocol.socketio import Packet, PacketType, Serializer
 from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
+from .acks import AckReceiver
 from .client import Client, Socket, SocketState
 from .dispatcher import Dispatcher, Match
 from .engine import Engine
@@ -124,11 +125,14 @@ class Server:
                 socket.namespace,
             )
             refusal = REJECTED
+        except BaseException:
+            self._reject(socket, REJECTED)
+            raise
+        if refusal is not None:
+            self._reject(socket, refusal)
+            return
         with self.engine.lock:
-            if refusal is None:
-                self._accept(socket)
-            else:
-                self._reject(socket, refusal)
+            self._accept(socket)
 
     def _accept(self, socket: Socket) -> None:
         socket.client.connected()
@@ -137,21 +141,24 @@ class Server:
             self.begin_disconnect(socket, socket.ending)
 
     def _reject(self, socket: Socket, refusal: dict[str, Any]) -> None:
-        self.engine.refusals(
-            "connect refused", "client %s of namespace %r: %s",
-            socket.sid, socket.namespace, excerpt(refusal.get("message")), level=logging.INFO,
-        )  # fmt: skip
-        self.adapter.remove(socket)
-        socket.drop()
-        socket.client.refused(socket)
+        """Refuse a client (without the lock)."""
+        message = self._refusal_message(socket.namespace, refusal)
+        with self.engine.lock:
+            self.engine.refusals(
+                "connect refused", "client %s of namespace %r: %s",
+                socket.sid, socket.namespace, excerpt(refusal["message"]), level=logging.INFO,
+            )  # fmt: skip
+            self.adapter.remove(socket)
+            socket.drop()
+            socket.client.refused(socket)
+            socket.client.session.send(message)
+
+    def _refusal_message(self, namespace: str, refusal: dict[str, Any]) -> Message:
         try:
-            message = self.message(Packet(PacketType.CONNECT_ERROR, socket.namespace, refusal))
+            return self.message(Packet(PacketType.CONNECT_ERROR, namespace, refusal))
         except (TypeError, ValueError):
-            self.logger.exception("the data of a ConnectionRefusedError can't be serialised")
-            message = self.message(
-                Packet(PacketType.CONNECT_ERROR, socket.namespace, {"message": refusal["message"]})
-            )
-        socket.client.session.send(message)
+            self.logger.exception("the data of a ConnectionRefusedError can't be sent")
+            return self.message(Packet(PacketType.CONNECT_ERROR, namespace, {"message": refusal["message"]}))
 
     # Disconnecting
 
@@ -165,9 +172,10 @@ class Server:
             self._call_handler(socket, "disconnect", [reason.value])
         except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
             self._failed(socket, error, "disconnect handler of namespace %r failed", socket.namespace)
-        with self.engine.lock:
-            self.adapter.remove(socket)
-            socket.drop()
+        finally:
+            with self.engine.lock:
+                self.adapter.remove(socket)
+                socket.drop()
 
     # Events
 
@@ -261,25 +269,24 @@ class Server:
     def _emit_with_callback(
         self, data: list[Any], namespace: str, target: Target, callback: AckCallback
     ) -> None:
-        self.message(
-            Packet(PacketType.EVENT, namespace, data, 1)
-        )  # raises here, before anything is registered
         with self.engine.lock:
-            for socket in list(self.adapter.sockets(namespace, target)):
-                self._send_with_ack(socket, data, partial(self._receive_callback_ack, socket, callback))
+            recipients = [(s, s.acks.new_id()) for s in self.adapter.sockets(namespace, target)]
+        # The app's data is encoded without the lock, and all of it before the first is sent.
+        messages = [
+            self.message(Packet(PacketType.EVENT, namespace, data, ack_id)) for _, ack_id in recipients
+        ] or [self.message(Packet(PacketType.EVENT, namespace, data))]
+        with self.engine.lock:
+            for (socket, ack_id), message in zip(recipients, messages, strict=False):
+                receiver = partial(self._receive_callback_ack, socket, callback)
+                self._send_with_ack(socket, message, ack_id, receiver)
 
-    def _send_with_ack(
-        self, socket: Socket, data: list[Any], receiver: Callable[[list[Any] | None], None]
-    ) -> int:
-        ack_id = socket.acks.new_id()
-        message = self.message(Packet(PacketType.EVENT, socket.namespace, data, ack_id))
+    def _send_with_ack(self, socket: Socket, message: Message, ack_id: int, receiver: AckReceiver) -> None:
         given_up = socket.acks.register(ack_id, receiver)
         if given_up is not None:
             self.engine.refusals("acks given up", "client %s owes more than %d acks; the oldest is given up",
                                  socket.sid, self.config.max_pending_acks)  # fmt: skip
             given_up(None)
         socket.send(message)
-        return ack_id
 
     def _receive_callback_ack(self, socket: Socket, callback: AckCallback, values: list[Any] | None) -> None:
         if values is not None:
@@ -307,9 +314,16 @@ class Server:
 
         with self.engine.lock:
             socket = self.adapter.get(namespace, sid)
-            if socket is None:
-                raise ClientGoneError(f"no client {sid!r} in namespace {namespace!r}")
-            ack_id = self._send_with_ack(socket, [event, *args], receive)
+            if socket is None or socket.state is not SocketState.CONNECTED:
+                raise ClientGoneError(f"no client {sid!r} is connected to namespace {namespace!r}")
+            ack_id = socket.acks.new_id()
+        message = self.message(Packet(PacketType.EVENT, namespace, [event, *args], ack_id))
+        with self.engine.lock:
+            if socket.state is not SocketState.CONNECTED:
+                raise ClientGoneError(f"client {sid!r} has gone")
+            self._send_with_ack(socket, message, ack_id, receive)
+            # Its acknowledgement may wait behind events that we have stopped reading.
+            socket.client.session.resume_reading()
         if not done.wait(timeout):
             with self.engine.lock:
                 socket.acks.pop(ack_id)

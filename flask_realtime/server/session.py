@@ -16,6 +16,7 @@ from ..protocol.engineio.session import SessionProtocol
 from ..protocol.engineio.transitions import State
 from ..protocol.errors import RemoteProtocolError
 from ..types import DisconnectReason
+from .inbox import MAX_BACKLOG
 from .logs import short
 from .message import CLOSE, NOOP, PING, Message
 from .outbox import Outbox
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Session"]
 
-#: events of a polling client that may wait for its handlers
-MAX_BACKLOG = 10_000
 #: packets in one polling response; python-engineio's client takes 16, a ping and a close among them
 MAX_RESPONSE_PACKETS = 14
 GOING_AWAY = 1001
@@ -88,7 +87,8 @@ class Session:
         #: the application can't take more for now
         self.reading_paused = False
         self.scheduled_at: float | None = None
-        self._posting = False
+        # Since when a POST has been read
+        self._posting: float | None = None
 
     @property
     def alive(self) -> bool:
@@ -295,6 +295,11 @@ class Session:
         poll.answering = True
         return NOOP.payload_part
 
+    def withdraw_poll(self, poll: Poll) -> None:
+        """A poll could not be made to wait, and was not answered: as if it had not come."""
+        if poll is self.poll and not poll.answering:
+            self.poll = None
+
     def poll_written(self, poll: Poll) -> None:
         """The response was written: only now do its messages leave the queue."""
         if poll is self.poll:
@@ -312,7 +317,8 @@ class Session:
         """The client has gone before its response was written."""
         if poll is self.poll:
             self.poll = None
-            if self.transport is None:
+            if self.transport is None or self.outbox.taken:
+                # Nobody knows what of its messages has arrived.
                 self.end(DisconnectReason.TRANSPORT_ERROR)
             else:
                 self.transport.wake()  # it was only to be released; the websocket carries on
@@ -325,18 +331,18 @@ class Session:
         :raises RemoteProtocolError: another one is still being read; the session ends.
         """
         self.check_polling()
-        if self._posting:
+        if self._posting is not None:
             self.end(DisconnectReason.TRANSPORT_ERROR)
             raise RemoteProtocolError("a second POST while one is pending", code=ErrorCode.BAD_REQUEST)
         if self.reading_paused and self.application.backlog() > MAX_BACKLOG:
             # A websocket is simply not read; a POST has been sent already.
             self.fail()
             raise RemoteProtocolError("more events than the handlers can take", status=429)
-        self._posting = True
+        self._posting = self.engine.now()
 
     def end_post(self) -> None:
         """The POST has been dealt with."""
-        self._posting = False
+        self._posting = None
 
     def check_living(self) -> None:
         """
@@ -445,6 +451,9 @@ class Session:
             # it is just reading. One that reads nothing at all is sent away by the write timeout.
             self.protocol.postpone_timeout(now)
             transport.wake()
+        elif self._posting is not None and now - self._posting < self.engine.config.write_timeout:
+            # Its answer can't come before the POST that it is just sending.
+            self.protocol.postpone_timeout(now)
         elif self.engine.config.monitor_clients:
             self.end(DisconnectReason.PING_TIMEOUT)
         else:
