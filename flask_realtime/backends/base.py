@@ -19,6 +19,7 @@ from .takeover import access, borrow, leave_behind, take_over
 __all__ = ["LoopBackend"]
 
 PARKED_POLL = 20.0  # seconds
+PARKED_LEAST = 0.3
 PARKED_STEP = 0.1
 
 
@@ -102,7 +103,9 @@ class LoopBackend(ABC):
             self._parked_polls += 1
         try:
             waited = 0.0
-            while waited < PARKED_POLL / self._parked_polls**2 and not ready.wait(PARKED_STEP):
+            while waited < max(PARKED_LEAST, PARKED_POLL / self._parked_polls**2) and not ready.wait(
+                PARKED_STEP
+            ):
                 waited += PARKED_STEP
         finally:
             with self._parked_lock:
