@@ -66,20 +66,21 @@ class MemoryAdapter(Generic[M]):
 
     def sockets(self, namespace: str, target: Target) -> Iterator[M]:
         rooms, skip = target
-        if rooms is not None and len(rooms) == 1:
-            candidates = self.members(namespace, rooms[0])
-        elif rooms is None:
+        if rooms is None:
             candidates = self.members(namespace, None)
+        elif len(rooms) == 1:
+            candidates = self._in_room(namespace, rooms[0])
         else:
-            candidates = {socket: None for room in rooms for socket in self.members(namespace, room)}
+            candidates = {socket: None for room in rooms for socket in self._in_room(namespace, room)}
         return iter(candidates) if not skip else (s for s in candidates if s.sid not in skip)
 
     def members(self, namespace: str, room: Room | None) -> Iterable[M]:
-        sockets = self._sockets.get(namespace)
-        if sockets is None:
-            return ()
         if room is None:
-            return sockets.values()
+            return self._sockets.get(namespace, {}).values()
+        return self._in_room(namespace, room)
+
+    def _in_room(self, namespace: str, room: Room) -> Iterable[M]:
+        sockets = self._sockets.get(namespace, {})
         owner = sockets.get(room) if isinstance(room, str) else None
         if owner is not None:
             return (owner,)

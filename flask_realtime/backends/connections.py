@@ -486,7 +486,7 @@ class PollConnection(SocketConnection):
             self._write_or_go_on(self._respond(payload))
         else:
             # It may have to be compressed, which would hold up everybody else here.
-            self.engine.backend.submit(self._render, payload)
+            self.engine.backend.assist(self._render, payload)
 
     def _render(self, payload: bytes) -> None:
         response = self._respond(payload)

@@ -70,6 +70,15 @@ class MemoryTransport:
         return False
 
 
+def _run_all(tasks: deque[Task]) -> int:
+    count = 0
+    while tasks:
+        function, args = tasks.popleft()
+        function(*args)
+        count += 1
+    return count
+
+
 class VirtualClock(LoopClock):
     """A clock that only a test moves. No time is lost in between."""
 
@@ -101,6 +110,7 @@ class MemoryBackend(LoopBackend):
         super().__init__()
         self.clock = VirtualClock()
         self.tasks: deque[Task] = deque()
+        self.assistance: deque[Task] = deque()
         self._loop = Loop(self.selector(), self.clock)
         self._schedulers: list[Scheduler] = []
 
@@ -130,6 +140,9 @@ class MemoryBackend(LoopBackend):
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         self.tasks.append((function, args))
 
+    def assist(self, function: Callable[..., None], *args: Any) -> None:
+        self.assistance.append((function, args))
+
     def lend(self, seconds: float) -> None:
         self.advance(seconds)
 
@@ -158,12 +171,11 @@ class MemoryBackend(LoopBackend):
 
     def run_tasks(self) -> int:
         """Run the handlers that wait; how many there were."""
-        count = 0
-        while self.tasks:
-            function, args = self.tasks.popleft()
-            function(*args)
-            count += 1
-        return count
+        return self.run_assistance() + _run_all(self.tasks)
+
+    def run_assistance(self) -> int:
+        """Run what the engine itself has put off; how much there was."""
+        return _run_all(self.assistance)
 
     def advance(self, seconds: float) -> None:
         """Move the clock, stopping at every deadline on the way."""

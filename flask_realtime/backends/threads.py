@@ -19,6 +19,9 @@ from .pool import ThreadPool
 __all__ = ["ThreadsBackend"]
 
 
+ASSISTANTS = 2
+
+
 class _ProcessLoop:
     """The one loop of the process, started when first needed, in the process that needs it."""
 
@@ -63,8 +66,8 @@ class ThreadsBackend(LoopBackend):
     def __init__(self, handler_threads: int) -> None:
         super().__init__()
         self._handler_threads = handler_threads
-        self._pool: ThreadPool | None = None
-        self._pool_owner = 0
+        self._own_pools: tuple[ThreadPool, ThreadPool] | None = None
+        self._pools_owner = 0
 
     def loop(self) -> Loop:
         return _process_loop.get()
@@ -82,18 +85,22 @@ class ThreadsBackend(LoopBackend):
         return threading.Event()
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
-        self._handlers_pool().submit(function, *args)
+        self._pools()[0].submit(function, *args)
+
+    def assist(self, function: Callable[..., None], *args: Any) -> None:
+        self._pools()[1].submit(function, *args)
 
     def lend(self, seconds: float) -> None:
-        self._handlers_pool().lend(seconds)
+        self._pools()[0].lend(seconds)
 
-    def _handlers_pool(self) -> ThreadPool:
-        pool = self._pool
-        if pool is None or self._pool_owner != os.getpid():
-            # A pool that was inherited by a fork has lost its threads.
-            pool = self._pool = ThreadPool(self._handler_threads)
-            self._pool_owner = os.getpid()
-        return pool
+    def _pools(self) -> tuple[ThreadPool, ThreadPool]:
+        """For handlers, and for our own short work, which must not wait for them."""
+        pools = self._own_pools
+        if pools is None or self._pools_owner != os.getpid():
+            # Pools that were inherited by a fork have lost their threads.
+            pools = self._own_pools = ThreadPool(self._handler_threads), ThreadPool(ASSISTANTS)
+            self._pools_owner = os.getpid()
+        return pools
 
     def spawn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Joinable:
         thread = threading.Thread(target=function, args=args, kwargs=kwargs, daemon=True)

@@ -14,19 +14,26 @@ __all__ = ["CORSPolicy"]
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 ANY = "*"
 
+Origin = tuple[str, str, int | None]
+
 AllowedOrigins = str | Iterable[str] | Callable[..., bool] | None
 
 
-def _normalized(origin: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host and port of an origin; None where it is none (``null``, garbage)."""
+def _normalized(origin: str) -> Origin | None:
+    """Scheme, host and port of an origin (RFC 6454, section 6.2); None where it is none."""
+    # urlsplit drops line breaks and tabs without a word.
+    if not origin.isprintable() or " " in origin:
+        return None
     try:
         parts = urlsplit(origin)
         port = parts.port
     except ValueError:
         return None
-    if not parts.scheme or not parts.hostname:
+    if not parts.scheme or not parts.hostname or parts.username is not None:
         return None
-    return parts.scheme, parts.hostname, port or DEFAULT_PORTS.get(parts.scheme)
+    if parts.path or parts.query or parts.fragment:
+        return None
+    return parts.scheme, parts.hostname, DEFAULT_PORTS.get(parts.scheme) if port is None else port
 
 
 class CORSPolicy:
@@ -41,7 +48,7 @@ class CORSPolicy:
     def __init__(self, allowed: AllowedOrigins, credentials: bool) -> None:
         self._credentials = credentials
         self._decide: Callable[..., bool] | None = None
-        self._listed: set[tuple[str, str, int | None] | None] | None = None
+        self._listed: set[Origin | None] | None = None
         self._description = "the same origin"
         self.any = self.off = False
         if callable(allowed):
@@ -51,7 +58,7 @@ class CORSPolicy:
             origins = [allowed] if isinstance(allowed, str) else list(allowed)
             self.off = not origins
             self.any = ANY in origins
-            self._listed = {_normalized(origin) for origin in origins} - {None}
+            self._listed = {_normalized(origin.rstrip("/")) for origin in origins} - {None}
             self._description = ", ".join(origins)
 
     def check(self, origin: str | None, own: str, environ: Any) -> None:
@@ -60,7 +67,10 @@ class CORSPolicy:
         :param own: the server's origin as the request sees it, ``scheme://host``.
         :raises RemoteProtocolError: 403, with the origin seen and the one expected.
         """
-        if origin is None or self.off or self.any or self._allows(origin, own, environ):
+        if origin is None:
+            return
+        # An origin is echoed in a header: what could break one is refused, whoever would allow it.
+        if origin.isprintable() and (self.off or self.any or self._allows(origin, own, environ)):
             return
         expected = own if self._listed is None and self._decide is None else self._description
         raise RemoteProtocolError(

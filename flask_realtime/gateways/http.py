@@ -210,7 +210,7 @@ class HTTPGateway:
         self.engine.refusals("request refused", "%d: %s", error.status, error.message)
         headers: Headers = [("Cache-Control", "no-store"), JSON]
         # A page of another origin may read why it was refused only if it is allowed at all.
-        if error.code != ErrorCode.FORBIDDEN:
+        if error.status != 403:
             headers += self._cors.headers(request.header("Origin"))
         elif not self._cors.any:
             headers.append(("Vary", "Origin"))

@@ -100,11 +100,14 @@ class Socket:
     def pending_acks(self) -> int:
         return 0 if self._acks is None else len(self._acks.receivers)
 
-    def hold(self, work: Work) -> None:
-        """An event's turn came before connect has returned: keep it."""
+    def holds(self, work: Work) -> bool:
+        """Keep an event whose turn came before connect has returned (see :class:`.Gate`)."""
+        if self.state is not SocketState.CONNECTING:
+            return False
         if self._held is None:
             self._held = []
         self._held.append(work)
+        return True
 
     def accept(self, connect: Message) -> None:
         """Connect has succeeded: tell the client, then all that waited for it."""
@@ -189,7 +192,7 @@ class Client:
         socket = self._socket(packet.namespace)
         if socket is None:
             return
-        self.inbox.put(partial(self.server.run_event, socket, packet))
+        self.inbox.put(partial(self.server.run_event, socket, packet), socket)
 
     def _socket(self, namespace: str) -> Socket | None:
         """The socket in this namespace; None where it has just left.
@@ -295,5 +298,5 @@ class Client:
 
     def resume_reading(self) -> None:
         """They have caught up."""
-        if self.backlog() <= RESUME_AT:
+        if self.session.reading_paused and self.backlog() <= RESUME_AT:
             self.session.resume_reading()

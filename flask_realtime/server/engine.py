@@ -45,7 +45,7 @@ class Engine:
         #: guards all state of the server layer; never held while a user's code runs
         self.lock = backend.lock()
         self.logger = logger
-        self.refusals = RefusalLog(logger, backend.now, backend.submit)
+        self.refusals = RefusalLog(logger, backend.now, backend.assist)
         self.sessions: dict[str, Session] = {}
         self.outbox_limits = OutboxLimits(config.max_queued_bytes, config.max_queued_packets)
         self.draining = False

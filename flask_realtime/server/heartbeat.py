@@ -54,5 +54,11 @@ class DeadlineHeap:
                 owner.scheduled_at = None
                 due.append(owner)
         # Each once: an owner that is due again at once can't keep us here.
+        fault: Exception | None = None
         for owner in due:
-            self.schedule(owner, owner.handle_timeout(now))
+            try:
+                self.schedule(owner, owner.handle_timeout(now))
+            except Exception as error:  # noqa: BLE001 (it is raised below: the others come first)
+                fault = error
+        if fault is not None:
+            raise fault

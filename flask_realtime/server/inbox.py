@@ -38,6 +38,14 @@ class InboxOwner(Protocol):
     def resume_reading(self) -> None: ...
 
 
+class Gate(Protocol):
+    """What can hold work back at the moment when it should start."""
+
+    def holds(self, work: Work) -> bool:
+        """True where the gate has taken the work, and will put it again. The lock is held."""
+        ...
+
+
 class Inbox:
     """Work that is started in order.
 
@@ -66,7 +74,7 @@ class Inbox:
         self._owner = owner
         self._submit = submit
         self.patience = patience
-        self.queue: deque[Work] | None = None  # made when needed: an idle client has none
+        self.queue: deque[tuple[Work, Gate | None]] | None = None  # made when needed: an idle client has none
         self.running = 0
         self.scheduled_at: float | None = None
         self._turn = 0
@@ -74,12 +82,15 @@ class Inbox:
         # When the running work of this turn has started; None while the turn waits for a thread.
         self._started_at: float | None = None
 
-    def put(self, work: Work) -> None:
-        """Start ``work`` after what was put before. The engine's lock is held."""
+    def put(self, work: Work, gate: Gate | None = None) -> None:
+        """Start ``work`` after what was put before. The engine's lock is held.
+
+        :param gate: asked when its turn has come; it may keep the work.
+        """
         queue = self.queue
         if queue is None:
             queue = self.queue = deque()
-        queue.append(work)
+        queue.append((work, gate))
         self._engine.work_pending += 1
         if not self._working:
             self._working = True
@@ -135,6 +146,7 @@ class Inbox:
     def _rest(self) -> None:
         self._working = False
         self.queue = self._started_at = None
+        self._owner.resume_reading()
 
     def _next(self, turn: int, finished: bool = False) -> Work | None:
         engine = self._engine
@@ -143,19 +155,27 @@ class Inbox:
                 self._count_finished()
             if turn != self._turn:
                 return None
-            if not self.queue:
+            work = self._pop()
+            if work is None:
                 self._rest()
                 return None
-            work = self.queue.popleft()
             self.running += 1
             engine.handlers_running += 1
             started = self._started_at = engine.now()
-            waiting = len(self.queue)
+            waiting = len(self)
             if waiting and self.patience is not None:
                 engine.schedule(self, started + self.patience)
-            if waiting in (RESUME_AT, 0):
+            if waiting == RESUME_AT:
                 self._owner.resume_reading()
             return work
+
+    def _pop(self) -> Work | None:
+        while self.queue:
+            work, gate = self.queue.popleft()
+            if gate is None or not gate.holds(work):
+                return work
+            self._engine.work_pending -= 1
+        return None
 
     def handle_timeout(self, now: float) -> float | None:
         """The patience may have run out (see :class:`.DeadlineOwner`)."""

@@ -25,7 +25,7 @@ class RefusalLog:
     lines are written elsewhere, soon.
 
     :param now: the time in seconds, as the engine's.
-    :param submit: runs a function elsewhere, as :meth:`.Backend.submit`.
+    :param submit: runs a function elsewhere, as :meth:`.Backend.assist`.
     """
 
     def __init__(self, logger: logging.Logger, now: Callable[[], float], submit: Callable[..., None]) -> None:

@@ -37,15 +37,21 @@ class Outbox:
     def append(self, message: Message, limits: OutboxLimits) -> bool:
         """Queue a message; False where the limits forbid it.
 
-        A message that is alone in the queue is always accepted: a limit says
-        how far a client may be behind, not how large a message may be.
+        A limit says how far a client may be behind, not how large a message may
+        be: one that is too large by itself, and first, does not count.
         """
         self.bytes += message.size
         self.packets += message.packets
         self.messages.append(message)
         if self.bytes <= limits.max_bytes and self.packets <= limits.max_packets:
             return True
-        return len(self.messages) == 1
+        first = self.messages[0]
+        if len(self.messages) == 1:
+            return True
+        too_large = first.size > limits.max_bytes
+        return (
+            too_large and self.packets <= limits.max_packets and self.bytes - first.size <= limits.max_bytes
+        )
 
     @property
     def waiting(self) -> bool:

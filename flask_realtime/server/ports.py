@@ -81,6 +81,10 @@ class Backend(Protocol):
         """Run ``function`` soon, on a bounded pool; never blocks."""
         ...
 
+    def assist(self, function: Callable[..., None], *args: Any) -> None:
+        """Run some short work of our own soon, whatever the handlers do; never blocks."""
+        ...
+
     def lend(self, seconds: float) -> None:
         """Wait, and let this thread run submitted functions where there is no other for them."""
         ...

@@ -181,8 +181,6 @@ class Server:
 
     def run_event(self, socket: Socket, packet: Packet) -> None:
         """An event's handler, on the pool; answers with an ack where one is asked for."""
-        if socket.state is SocketState.CONNECTING and self._hold(socket, packet):
-            return
         if socket.state is SocketState.GONE:
             return  # its connect was refused
         event, *args = packet.data
@@ -194,13 +192,6 @@ class Server:
             self._failed(
                 socket, error, "handler of event %s in namespace %r failed", excerpt(event), socket.namespace
             )
-
-    def _hold(self, socket: Socket, packet: Packet) -> bool:
-        with self.engine.lock:
-            if socket.state is not SocketState.CONNECTING:
-                return False
-            socket.hold(partial(self.run_event, socket, packet))
-            return True
 
     def _failed(self, socket: Socket, error: Exception | SystemExit, what: str, *args: object) -> None:
         """A function of the app has raised: one record in the log, with its traceback."""

@@ -92,7 +92,7 @@ class SessionProtocol:
     def _receive_pong(self, now: float) -> None:
         # The next ping goes out one interval after the answer, so that a slow
         # client is never asked twice. A pong that nobody asked for says nothing.
-        if self._pong_by is not None:
+        if self._pong_by is not None and self.alive:
             self._pong_by = None
             self._ping_at = now + self._timing.ping_interval
 

@@ -1,0 +1,287 @@
+"""A client's handlers: in order, with patience, on a pool that the test turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flask_realtime.server.inbox import PAUSE_AT, RESUME_AT, Inbox
+
+
+class Lock:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *args: object) -> None: ...
+
+
+class Config:
+    client_handlers = 64
+
+
+class Engine:
+    """What an inbox needs of one."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.time = 0.0
+        self.work_pending = 0
+        self.handlers_running = 0
+        self.config = Config()
+        self.deadlines: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def schedule(self, owner: Inbox, when: float) -> None:
+        owner.scheduled_at = when
+        self.deadlines.append(when)
+
+
+class Owner:
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def pause_reading(self) -> None:
+        if self.calls[-1:] != ["pause"]:
+            self.calls.append("pause")
+
+    def resume_reading(self) -> None:
+        self.calls.append("resume")
+
+
+class Room:
+    """An inbox, its engine, its pool and the order in which its work began and ended."""
+
+    def __init__(self, patience: float | None = 0.1) -> None:
+        self.engine = Engine()
+        self.owner = Owner()
+        self.pool: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self.inbox = Inbox(self.engine, self.owner, lambda f, *a: self.pool.append((f, a)), patience)  # type: ignore[arg-type]
+        self.order: list[Any] = []
+
+    def put(self, name: Any, during: Callable[[], None] | None = None) -> None:
+        def work() -> None:
+            self.order.append(name)
+            if during is not None:
+                during()
+                self.order.append(f"{name} returns")
+
+        self.inbox.put(work)
+
+    def run(self) -> None:
+        """All threads of the pool run until they leave."""
+        while self.pool:
+            function, args = self.pool.pop(0)
+            function(*args)
+
+    def pass_time(self, seconds: float) -> None:
+        """While a handler runs: the loop asks for deadlines, and other threads run."""
+        self.engine.time += seconds
+        self.inbox.scheduled_at = None
+        when = self.inbox.handle_timeout(self.engine.time)
+        if when is not None:
+            assert when > self.engine.time, "the heap would ask for ever"
+            self.inbox.scheduled_at = when
+        self.run()
+
+    def check_rest(self) -> None:
+        assert self.inbox.queue is None
+        assert (self.inbox.running, self.engine.work_pending, self.engine.handlers_running) == (0, 0, 0)
+        assert len(self.inbox) == 0
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+def test_work_is_done_in_order_by_one_thread(room: Room) -> None:
+    for n in range(10):
+        room.put(n)
+    assert len(room.pool) == 1
+    assert room.engine.work_pending == 10
+    room.run()
+    assert room.order == list(range(10))
+    room.check_rest()
+
+
+def test_an_idle_inbox_starts_again(room: Room) -> None:
+    room.put(1)
+    room.run()
+    room.put(2)
+    assert len(room.pool) == 1
+    room.run()
+    assert room.order == [1, 2]
+
+
+def test_put_first_goes_before_what_waits(room: Room) -> None:
+    for n in (3, 4):
+        room.put(n)
+    room.inbox.put_first([lambda: room.order.append(1), lambda: room.order.append(2)])
+    room.inbox.put_first([])
+    room.run()
+    assert room.order == [1, 2, 3, 4]
+    room.check_rest()
+
+
+def test_put_first_of_an_idle_inbox(room: Room) -> None:
+    room.inbox.put_first([lambda: room.order.append(1), lambda: room.order.append(2)])
+    room.run()
+    assert room.order == [1, 2]
+
+
+def test_counts_while_it_runs(room: Room) -> None:
+    seen: list[Any] = []
+    room.put("a", lambda: seen.append((room.inbox.running, room.engine.handlers_running, len(room.inbox))))
+    room.put("b")
+    room.run()
+    assert seen == [(1, 1, 1)]
+
+
+def test_after_its_patience_the_next_one_starts(room: Room) -> None:
+    def slow() -> None:
+        room.pass_time(0.05)
+        assert room.order == ["slow"]
+        room.pass_time(0.05)
+        assert room.order == ["slow", "next", "after"]
+
+    room.put("slow", slow)
+    room.put("next")
+    room.put("after")
+    room.run()
+    assert room.order == ["slow", "next", "after", "slow returns"]
+    room.check_rest()
+
+
+def test_the_deadline_is_asked_for_when_work_begins_or_when_more_comes(room: Room) -> None:
+    room.put("slow", lambda: (setattr(room.engine, "time", 5.0), room.put("late"))[0])
+    room.run()
+    assert room.engine.deadlines == [0.1]
+
+
+def test_two_slow_ones(room: Room) -> None:
+    def slow() -> None:
+        room.pass_time(0.2)
+
+    for name in ("a", "b", "c"):
+        room.put(name, slow)
+    room.put("d")
+    room.run()
+    assert room.order == ["a", "b", "c", "d", "c returns", "b returns", "a returns"]
+    room.check_rest()
+
+
+def test_strict_work_waits(room: Room) -> None:
+    room = Room(patience=None)
+    room.put("slow", lambda: room.pass_time(100))
+    room.put("next")
+    room.run()
+    assert room.order == ["slow", "slow returns", "next"]
+    assert room.engine.deadlines == []
+
+
+def test_no_patience_at_all() -> None:
+    room = Room(patience=0.0)
+
+    def slow() -> None:
+        room.pass_time(0)
+
+    room.put("slow", slow)
+    room.put("next")
+    room.run()
+    assert room.order == ["slow", "next", "slow returns"]
+
+
+def test_a_turn_that_waits_for_a_thread_loses_no_patience(room: Room) -> None:
+    room.put("a")
+    room.put("b")
+    room.engine.time = 5.0
+    assert room.inbox.handle_timeout(5.0) == pytest.approx(5.1)
+    assert len(room.pool) == 1
+
+
+def test_nothing_to_time_out(room: Room) -> None:
+    assert room.inbox.handle_timeout(1.0) is None
+    room.put("a", lambda: room.pass_time(1))
+    room.run()
+    assert room.inbox.handle_timeout(100.0) is None
+
+
+def test_at_most_so_many_at_once(room: Room) -> None:
+    room.engine.config.client_handlers = 3
+    most: list[int] = []
+
+    def slow() -> None:
+        most.append(room.inbox.running)
+        room.pass_time(0.2)
+
+    for n in range(10):
+        room.put(n, slow)
+    room.run()
+    assert max(most) == 3
+    assert [name for name in room.order if isinstance(name, int)] == list(range(10))
+    room.check_rest()
+
+
+def test_reading_pauses_and_resumes(room: Room) -> None:
+    for n in range(PAUSE_AT - 1):
+        room.put(n)
+    assert room.owner.calls == []
+    room.put("one too many")
+    assert room.owner.calls == ["pause"]
+    resumed_at: list[int] = []
+    room.owner.resume_reading = lambda: resumed_at.append(len(room.inbox))  # type: ignore[method-assign]
+    room.run()
+    assert resumed_at == [RESUME_AT, 0]
+
+
+def test_reading_pauses_however_much_comes_at_once(room: Room) -> None:
+    room.inbox.put_first([lambda: None] * (PAUSE_AT + 500))
+    assert room.owner.calls == ["pause"]
+    room.run()
+    assert room.owner.calls[:2] == ["pause", "resume"]
+
+
+class Stop(BaseException):
+    """Not for us: for the thread."""
+
+
+def test_what_stops_a_thread_does_not_stop_the_others(room: Room) -> None:
+    def stop() -> None:
+        raise Stop
+
+    room.put("a", stop)
+    room.put("b")
+    with pytest.raises(Stop):
+        room.run()
+    room.run()
+    assert room.order == ["a", "b"]
+    room.check_rest()
+
+
+def test_what_stops_the_last_one(room: Room) -> None:
+    def stop() -> None:
+        raise Stop
+
+    room.put("a", stop)
+    with pytest.raises(Stop):
+        room.run()
+    room.check_rest()
+    room.put("b")
+    room.run()
+    assert room.order == ["a", "b"]
+
+
+def test_what_stops_a_thread_that_has_lost_its_turn(room: Room) -> None:
+    def stop() -> None:
+        room.pass_time(0.2)
+        raise Stop
+
+    room.put("a", stop)
+    room.put("b")
+    with pytest.raises(Stop):
+        room.run()
+    assert room.order == ["a", "b"]
+    room.check_rest()
