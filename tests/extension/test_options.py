@@ -458,6 +458,8 @@ class TestOptions:
         assert socketio.server is not None
         assert socketio.server.logger is logger
         Client(app).get("/socket.io/?EIO=3&transport=polling")
+        # The line is written by a thread of its own.
+        wire.wait_until(lambda: caplog.records, what="a line in the log")
         assert [record.name for record in caplog.records] == ["tests.realtime"]
 
     def test_always_connect_is_accepted(self) -> None:
