@@ -30,8 +30,20 @@ __all__ = [
     "watch",
 ]
 
+
+class _Drain:
+    """A drain of one process: it happens once, and whoever ends the process waits for it."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.done = threading.Event()
+        #: somebody can't wait
+        self.cut_short = False
+
+
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-_drained_by = 0  # the process that has drained
+_drain: _Drain | None = None  # the one that has begun
+_beginning = threading.Lock()
 _registered_by = 0  # the process that will drain at its exit
 _loop: Loop | None = None  # its loop, which has the last words to write
 
@@ -42,18 +54,27 @@ def watch(engine: Engine) -> None:
 
 
 def drain(serving: bool) -> None:
-    """Drain all engines of the process, once.
+    """Drain all engines of the process, once; one that has begun elsewhere is waited for.
 
     :param serving: HTTP requests are still answered meanwhile.
     """
-    global _drained_by
-    if _drained_by == os.getpid():
+    global _drain
+    with _beginning:
+        begun = _drain if _drain is not None and _drain.pid == os.getpid() else None
+        if begun is None:
+            _drain = _Drain()
+    if begun is not None:
+        if not begun.cut_short:
+            begun.done.wait()
         return
-    _drained_by = os.getpid()
-    drain_engines(list(_engines), serving)
-    deadline = time.monotonic() + LINGER
-    while _loop is not None and not _loop.quiet and time.monotonic() < deadline:
-        time.sleep(0.01)
+    try:
+        drain_engines(list(_engines), serving)
+        deadline = time.monotonic() + LINGER
+        while _loop is not None and not _loop.quiet and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        if _drain is not None:
+            _drain.done.set()
 
 
 def drain_with_gunicorn() -> None:
@@ -82,8 +103,8 @@ def drain_with_gunicorn() -> None:
 
 def revive() -> None:
     """A server starts (again): what was drained before may serve."""
-    global _drained_by
-    _drained_by = 0
+    global _drain
+    _drain = None
     for engine in list(_engines):
         engine.draining = False
 
@@ -129,6 +150,8 @@ def drain_on_sigterm() -> None:
         nonlocal received
         received += 1
         if received > 1:
+            if _drain is not None:
+                _drain.cut_short = True
             raise SystemExit(0)
         # The second signal, which ends the process, is then our own.
         drain_then(partial(os.kill, os.getpid(), signal.SIGTERM))
