@@ -365,6 +365,8 @@ class WebSocketTransport(SocketConnection):
                 session.written()
             if not whole:
                 return
+            if not self._out and not (carries and session.outbox.messages):
+                break
         if session.transport is self and session.drained:
             self._finish_with(session.close_code)
 
