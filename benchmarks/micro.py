@@ -20,6 +20,7 @@ from flask_realtime.mounting import state_of
 from flask_realtime.protocol.socketio import JSONSerializer, MsgpackSerializer, Packet, PacketType, Serializer
 from flask_realtime.protocol.websocket import Opcode, WebSocketConnection, encode_frame
 from flask_realtime.protocol.websocket.frames import MASKED, unmask
+from flask_realtime.runner import HandlerRunner
 from flask_realtime.server.client import Client, Socket
 from flask_realtime.server.dispatcher import Dispatcher
 from flask_realtime.server.message import Message
@@ -182,22 +183,13 @@ class MemoryServer:
             MemoryAdapter(),
             JSONSerializer(),
             self.dispatcher,
-            self._run,
+            HandlerRunner(self.socketio, ServerConfig()),
             logging.getLogger("flask_realtime"),
         )
         state = state_of(self.app)
         assert state is not None
         state.server = self.server  # where `emit` looks
         weakref.finalize(self, self.backend.close)
-
-    @staticmethod
-    def _run(
-        socket: Socket, function: Callable[..., object], message: str | None, args: list[object]
-    ) -> object:
-        if socket.scope is None:
-            socket.scope = EventScope(socket)
-        scope: EventScope = socket.scope
-        return scope.run(function, message, args, manage_session=True)
 
 
 class MemoryClient:

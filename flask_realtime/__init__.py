@@ -27,7 +27,7 @@ from __future__ import annotations
 from .engineio import EngineIO
 from .exceptions import ConnectionRefusedError
 from .extension import SocketIO
-from .functions import call, close_room, disconnect, emit, join_room, leave_room, rooms, send
+from .functions import call, call_async, close_room, disconnect, emit, join_room, leave_room, rooms, send
 from .namespace import Namespace
 from .test_client import SocketIOTestClient
 
@@ -38,6 +38,7 @@ __all__ = [
     "SocketIO",
     "SocketIOTestClient",
     "call",
+    "call_async",
     "close_room",
     "disconnect",
     "emit",

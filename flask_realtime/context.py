@@ -104,6 +104,17 @@ class EventScope:
                 context.save_session()
             return result
 
+    async def run_async(
+        self, function: Callable[..., Any], message: str | None, args: list[Any], manage_session: bool
+    ) -> Any:
+        """:meth:`run` for a coroutine function."""
+        with _EventContext(self, self.request(message, args)) as context:
+            context.open_session(manage_session)
+            result = await function(*args)
+            if not manage_session:
+                context.save_session()
+            return result
+
 
 class _EventAppContext(AppContext):
     """An application context that binds its URLs only when asked."""

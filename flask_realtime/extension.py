@@ -11,14 +11,12 @@ import flask
 
 from .adapters import MemoryAdapter
 from .config import ServerConfig
-from .context import EventScope
-from .exceptions import ConnectionRefusedError
 from .mounting import mount, state_of
 from .namespace import Namespace
 from .protocol.socketio import JSONSerializer, ModuleJSON, MsgpackSerializer, Serializer
 from .run import ServerRunner
-from .server.client import Socket
-from .server.dispatcher import Dispatcher
+from .runner import HandlerRunner
+from .server.dispatcher import Dispatcher, is_async
 from .server.server import Server
 from .types import AckCallback, DisconnectReason, Handler, Room, Sid, Target
 
@@ -59,8 +57,8 @@ class SocketIO:
         self.sockio_mw: Any = None
         #: the web server, while :meth:`run` runs
         self.wsgi_server: Any = None
-        #: whether clients have sessions of their own; may be changed for all apps at once
-        self._manage_session: bool | None = None
+        #: :attr:`manage_session`, where it was set for all apps at once
+        self.manage_session_override: bool | None = None
         self.async_mode = "threading"
         self.handlers: list[tuple[str, Handler, str]] = []
         self.namespace_handlers: list[Namespace] = []
@@ -87,27 +85,26 @@ class SocketIO:
         self.sockio_mw = state.middleware
 
     def _make_server(self, app: Flask, config: ServerConfig, backend: Backend) -> Server:
-        runner = partial(self._run, config)
         return Server(
             config,
             backend,
             MemoryAdapter(),
             _serializer(app, config),
             self._dispatcher,
-            runner,
+            HandlerRunner(self, config),
             config.make_logger(),
         )
 
     @property
     def manage_session(self) -> bool:
         """The option of the app that was initialised last; setting it overrides that of every app."""
-        if self._manage_session is not None:
-            return self._manage_session
+        if self.manage_session_override is not None:
+            return self.manage_session_override
         return True if self.server is None else self.server.config.manage_session
 
     @manage_session.setter
     def manage_session(self, value: bool) -> None:
-        self._manage_session = value
+        self.manage_session_override = value
 
     @property
     def current_server(self) -> Server:
@@ -140,9 +137,9 @@ class SocketIO:
         return decorator
 
     def on_event(self, message: str, handler: Handler, namespace: str | None = None) -> None:
-        """Register a function for an event (see :meth:`on`).
+        """Register a function, or a coroutine function, for an event (see :meth:`on`).
 
-        :raises TypeError: it can't be called, or is ``async``.
+        :raises TypeError: it can't be called.
         """
         _check_handler(handler)
         namespace = namespace or "/"
@@ -207,28 +204,6 @@ class SocketIO:
         """Run a function in the context of a client's event (what ``Namespace.trigger_event`` does)."""
         return self.current_server.run_in_context(sid, namespace, function, event, args)
 
-    def _run(
-        self, config: ServerConfig, socket: Socket, function: Handler, message: str | None, args: list[Any]
-    ) -> Any:
-        if socket.scope is None:
-            socket.scope = EventScope(socket)
-        scope: EventScope = socket.scope
-        call = partial(self._call, socket.namespace, function)
-        managed = config.manage_session if self._manage_session is None else self._manage_session
-        return scope.run(call, message, args, managed)
-
-    def _call(self, namespace: str, function: Handler, *args: Any) -> Any:
-        """Inside the event's context: the handler, and the error handler for what it raises."""
-        try:
-            return function(*args)
-        except ConnectionRefusedError:
-            raise
-        except Exception as error:
-            handler = self.exception_handlers.get(namespace, self.default_exception_handler)
-            if handler is None:
-                raise
-            return handler(error)
-
     # Emitting
 
     def emit(
@@ -278,6 +253,12 @@ class SocketIO:
             return callback
         namespace: str = flask.request.namespace  # type: ignore[attr-defined]
         server = self.current_server
+        if is_async(callback):
+
+            async def run(*args: Any) -> Any:
+                return await server.run_in_context(sid, namespace, callback, None, list(args))
+
+            return run
         return lambda *args: server.run_in_context(sid, namespace, callback, None, list(args))
 
     def send(
@@ -321,11 +302,24 @@ class SocketIO:
         :returns: None, one value, or a tuple of several.
         :raises ValueError: there is no ``to``.
         :raises TimeoutError: no acknowledgement within ``timeout`` seconds, or the client has gone.
+        :raises RuntimeError: in a coroutine, which must not wait: see :meth:`call_async`.
         """
-        sid = to or room
-        if sid is None:
-            raise ValueError("call() needs to=: it waits for one client")
-        return self.current_server.call(event, _values(args), namespace or "/", sid, timeout)
+        return self.current_server.call(event, _values(args), namespace or "/", _one(to or room), timeout)
+
+    async def call_async(
+        self,
+        event: str,
+        *args: Any,
+        namespace: str | None = None,
+        to: Sid | None = None,
+        room: Sid | None = None,
+        timeout: float | None = 60,
+        ignore_queue: bool = False,
+    ) -> Any:
+        """:meth:`call` for coroutines: ``answer = await socketio.call_async("question", to=sid)``."""
+        return await self.current_server.call_async(
+            event, _values(args), namespace or "/", _one(to or room), timeout
+        )
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Take everybody out of a room."""
@@ -382,8 +376,14 @@ class SocketIO:
 def _check_handler(handler: Any) -> None:
     if not callable(handler):
         raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
-    if inspect.iscoroutinefunction(handler):
-        raise TypeError(f"{handler.__name__}: async handlers are not supported yet")
+    if inspect.isasyncgenfunction(handler):
+        raise TypeError(f"{handler.__name__}: a handler can't be an asynchronous generator")
+
+
+def _one(sid: Sid | None) -> Sid:
+    if sid is None:
+        raise ValueError("call() needs to=: it waits for one client")
+    return sid
 
 
 def _several(value: Any) -> tuple[Any, ...]:

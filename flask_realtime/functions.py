@@ -12,7 +12,17 @@ from .types import AckCallback, Room, Sid
 if TYPE_CHECKING:
     from .extension import SocketIO
 
-__all__ = ["call", "close_room", "disconnect", "emit", "join_room", "leave_room", "rooms", "send"]
+__all__ = [
+    "call",
+    "call_async",
+    "close_room",
+    "disconnect",
+    "emit",
+    "join_room",
+    "leave_room",
+    "rooms",
+    "send",
+]
 
 Rooms = Room | Iterable[Room] | None
 
@@ -122,6 +132,26 @@ def call(
     :raises TimeoutError: none came within ``timeout`` seconds, or the client has gone.
     """
     return _socketio().call(
+        event,
+        *args,
+        namespace=_current("namespace") if namespace is None else namespace,
+        to=to or room or _current("sid"),
+        timeout=timeout,
+        ignore_queue=ignore_queue,
+    )
+
+
+async def call_async(
+    event: str,
+    *args: Any,
+    namespace: str | None = None,
+    to: Sid | None = None,
+    room: Sid | None = None,
+    timeout: float | None = 60,
+    ignore_queue: bool = False,
+) -> Any:
+    """:func:`call` for ``async def`` handlers: ``answer = await call_async("question")``."""
+    return await _socketio().call_async(
         event,
         *args,
         namespace=_current("namespace") if namespace is None else namespace,

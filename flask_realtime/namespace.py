@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 import flask
 
 from .exceptions import ConnectionRefusedError
-from .server.dispatcher import positional_capacity
+from .server.dispatcher import is_async, positional_capacity
 from .server.server import NOT_HANDLED
-from .types import AckCallback, Room, Sid
+from .types import AckCallback, Handler, Room, Sid
 
 if TYPE_CHECKING:
     from .extension import SocketIO
@@ -53,6 +54,7 @@ class Namespace:
         """Have an event handled by its method. Override it for other rules.
 
         :param args: the client's sid, then the event's arguments.
+        :returns: what the method returns; where that is a coroutine function, its coroutine.
         """
         handler = getattr(self, "on_" + (event or ""), None)
         if handler is None:
@@ -60,6 +62,8 @@ class Namespace:
         sid, *values = args
         if event in ("connect", "disconnect"):
             values = values[: positional_capacity(handler)]
+        if is_async(handler):
+            return self._trigger_async(handler, event, sid, values)
         try:
             return self._extension.run_handler(handler, event, self.namespace, sid, values)
         except ConnectionRefusedError:
@@ -69,6 +73,22 @@ class Namespace:
             if hook is None:
                 raise
             return hook(error)
+
+    async def _trigger_async(self, handler: Handler, event: str, sid: Sid, values: list[Any]) -> Any:
+        try:
+            return await self._extension.run_handler(handler, event, self.namespace, sid, values)
+        except ConnectionRefusedError:
+            raise
+        except Exception as error:
+            hook = getattr(self, "error", None)
+            if hook is None:
+                raise
+            result = hook(error)
+            return await result if isawaitable(result) else result
+
+    def handles_async(self, event: str) -> bool:
+        """Whether :meth:`trigger_event` gives a coroutine for an event."""
+        return is_async(self.trigger_event) or is_async(getattr(self, "on_" + event, None))
 
     def emit(
         self,
@@ -128,6 +148,22 @@ class Namespace:
         """Emit to one client and wait for its acknowledgement (see :meth:`.SocketIO.call`)."""
         args = () if data is None else (data,)
         return self._extension.call(
+            event, *args, to=to or sid, namespace=self._or_own(namespace), timeout=timeout
+        )
+
+    async def call_async(
+        self,
+        event: str,
+        data: Any = None,
+        to: Sid | None = None,
+        sid: Sid | None = None,
+        namespace: str | None = None,
+        timeout: float | None = 60,
+        ignore_queue: bool = False,
+    ) -> Any:
+        """:meth:`call` for coroutines."""
+        args = () if data is None else (data,)
+        return await self._extension.call_async(
             event, *args, to=to or sid, namespace=self._or_own(namespace), timeout=timeout
         )
 

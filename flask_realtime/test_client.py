@@ -173,7 +173,7 @@ class SocketIOTestClient:
     def _open(self, query_string: str | None, headers: Any) -> None:
         self._transport = MemoryTransport(self._receive)
         environ = slim_environ(self.app, self._environ(query_string, headers))
-        session = self._server.engine.open(self._transport, environ, submit=self._submit)
+        session = self._server.engine.open(self._transport, environ, host=self._submit)
         session.error_hook = self._errors.append
         self._session = self._transport.session = session
         with self._server.engine.lock:

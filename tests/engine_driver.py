@@ -149,16 +149,21 @@ class World:
             max_attachments=self.config.max_attachments,
             max_attachment_bytes=self.config.max_http_buffer_size,
         )
-        return Server(
-            self.config, self.backend, MemoryAdapter(), serializer, self.dispatcher, self._run, LOGGER
-        )
+        return Server(self.config, self.backend, MemoryAdapter(), serializer, self.dispatcher, self, LOGGER)
 
-    def _run(self, sock: Any, function: Callable[..., Any], message: str | None, args: list[Any]) -> Any:
+    # A Runner
+
+    def run(self, sock: Any, function: Callable[..., Any], message: str | None, args: list[Any]) -> Any:
         self._sockets.append(sock)
         try:
             return function(*args)
         finally:
             self._sockets.pop()
+
+    async def run_async(
+        self, sock: Any, function: Callable[..., Any], message: str | None, args: list[Any]
+    ) -> Any:
+        return await function(*args)
 
     # Handlers
 

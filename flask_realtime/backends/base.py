@@ -5,13 +5,14 @@ from __future__ import annotations
 import selectors
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..protocol.websocket import WebSocketConnection
 from ..server.engine import Engine
-from ..server.ports import Access, Event, Poll
+from ..server.ports import Access, AsyncEvent, Event, Poll
 from ..server.session import Session
+from . import coroutines
 from .connections import AnswerConnection, PollConnection, WebSocketTransport
 from .loop import Loop
 from .takeover import access, borrow, leave_behind, take_over
@@ -38,6 +39,18 @@ class LoopBackend(ABC):
     def selector() -> selectors.BaseSelector:
         """A new selector of the kind that suits the threads."""
         return selectors.DefaultSelector()
+
+    def submit_async(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """See :class:`.ports.Backend`."""
+        coroutines.submit(coroutines.own_loop(), function, args)
+
+    def complete(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+        """See :class:`.ports.Backend`."""
+        return coroutines.complete(coroutines.own_loop(), function, args)
+
+    def async_event(self) -> AsyncEvent:
+        """See :class:`.ports.Backend`."""
+        return coroutines.LoopEvent()
 
     def access(self, environ: Any) -> Access:
         """How the connection of this request can be had."""

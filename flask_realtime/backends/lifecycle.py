@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..server.drain import drain as drain_engines
 from .connections import LINGER
+from .coroutines import stop_own_loop
 
 if TYPE_CHECKING:
     from ..server.engine import Engine
@@ -132,6 +133,7 @@ def _drain_of(pid: int) -> None:
     # A child that was forked later inherits the registration, but not the clients.
     if pid == os.getpid():
         drain(serving=False)
+        stop_own_loop()
 
 
 def drain_on_sigterm() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..server.ports import Event, Joinable, Scheduler
 from .base import LoopBackend
+from .events import make_event
 from .lifecycle import drain_at_exit
 from .loop import Loop
 from .pool import ThreadPool
@@ -82,7 +83,7 @@ class ThreadsBackend(LoopBackend):
         return threading.RLock()
 
     def event(self) -> Event:
-        return threading.Event()
+        return make_event()
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         self._pools()[0].submit(function, *args)

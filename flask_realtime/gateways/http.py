@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,21 @@ if TYPE_CHECKING:
     from ..config import ServerConfig
     from ..server.engine import Engine
 
-__all__ = ["HTTPGateway", "PollRequested", "Reply", "Request", "UpgradeRequested", "render_response"]
+__all__ = [
+    "HTTPGateway",
+    "PollRequested",
+    "PostBody",
+    "PostRequested",
+    "Reply",
+    "Request",
+    "UpgradeRequested",
+    "render_response",
+]
 
 Headers = list[tuple[str, str]]
 TEXT = ("Content-Type", "text/plain; charset=UTF-8")
 JSON = ("Content-Type", "application/json")
+READ_SIZE = 65536  # bytes of a body that are asked for at once
 
 
 @dataclass(slots=True)
@@ -32,7 +43,6 @@ class Request:
     """A request, as any server can describe it.
 
     :param header: the value of a header by its name, or None.
-    :param read: reads the body, at most so many bytes.
     :param content_length: None where the body's length isn't known beforehand.
     :param own_origin: ``scheme://host[:port]`` as the client addressed us.
     :param environ: the server's own description, for the app's functions.
@@ -41,7 +51,6 @@ class Request:
     method: str
     query_string: str
     header: Callable[[str], str | None]
-    read: Callable[[int], bytes]
     content_length: int | None
     chunked: bool
     own_origin: str
@@ -73,6 +82,13 @@ class PollRequested:
 
 
 @dataclass(slots=True)
+class PostRequested:
+    """Packets of the session with this id are in the body: see :meth:`HTTPGateway.receiving_post`."""
+
+    sid: str
+
+
+@dataclass(slots=True)
 class UpgradeRequested:
     """A valid websocket handshake: a new session, or the upgrade of one."""
 
@@ -93,6 +109,63 @@ def render_response(reply: Reply) -> bytes:
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + reply.body
 
 
+class PostBody:
+    """The body of a POST as it is read: never more of it than is allowed.
+
+    :raises RemoteProtocolError: its length is missing or wrong (411, 400), or too large (413).
+    """
+
+    def __init__(self, request: Request, limit: int) -> None:
+        length = request.content_length
+        if length is None and not request.chunked:
+            raise RemoteProtocolError("a POST needs a Content-Length", code=ErrorCode.BAD_REQUEST, status=411)
+        if length is not None and length < 0:
+            raise RemoteProtocolError("bad Content-Length", code=ErrorCode.BAD_REQUEST)
+        if length is not None and length > limit:
+            raise RemoteProtocolError(
+                f"a body of {length} bytes; at most {limit}", code=ErrorCode.BAD_REQUEST, status=413
+            )
+        self._limit = limit
+        self._length = length
+        self._missing = limit + 1 if length is None else length
+        self._parts: list[bytes] = []
+
+    @property
+    def wanted(self) -> int:
+        """How many bytes to read next; 0 when there are enough."""
+        return min(self._missing, READ_SIZE)
+
+    def feed(self, data: bytes) -> None:
+        """Bytes that were read; none at the end of the body.
+
+        :raises RemoteProtocolError: there are more than allowed (413).
+        """
+        self._missing = self._missing - len(data) if data else 0
+        self._parts.append(data)
+        if self._missing < 0 or (self._length is None and data and not self._missing):
+            raise RemoteProtocolError(
+                f"a body of more than {self._limit} bytes", code=ErrorCode.BAD_REQUEST, status=413
+            )
+
+    def fail(self, error: Exception) -> RemoteProtocolError:
+        """What to raise where reading has failed."""
+        return RemoteProtocolError(
+            f"the body could not be read: {excerpt(str(error))}", code=ErrorCode.BAD_REQUEST
+        )
+
+    def complete(self) -> bytes:
+        """The whole body.
+
+        :raises RemoteProtocolError: it is shorter than was said.
+        """
+        body = b"".join(self._parts)
+        if self._length is not None and len(body) != self._length:
+            raise RemoteProtocolError(
+                f"a body of {len(body)} bytes instead of {self._length}", code=ErrorCode.BAD_REQUEST
+            )
+        return body
+
+
 class HTTPGateway:
     """Checks requests and words replies."""
 
@@ -101,14 +174,14 @@ class HTTPGateway:
         self.config: ServerConfig = engine.config
         self._cors = CORSPolicy(self.config.cors_allowed_origins, self.config.cors_credentials)
 
-    def understand(self, request: Request) -> Reply | PollRequested | UpgradeRequested:
+    def understand(self, request: Request) -> Reply | PollRequested | PostRequested | UpgradeRequested:
         """What is to be done for a request; refusals are replies too."""
         try:
             return self._understand(request)
         except RemoteProtocolError as error:
             return self.refusal(request, error)
 
-    def _understand(self, request: Request) -> Reply | PollRequested | UpgradeRequested:
+    def _understand(self, request: Request) -> Reply | PollRequested | PostRequested | UpgradeRequested:
         self._cors.check(request.header("Origin"), request.own_origin, request.environ)
         if request.method == "OPTIONS":
             return Reply(
@@ -124,7 +197,7 @@ class HTTPGateway:
                 "a websocket handshake with transport=polling", code=ErrorCode.BAD_REQUEST
             )
         if asked.sid is not None and request.method == "POST":
-            return self._post(request, asked.sid)
+            return PostRequested(asked.sid)
         return PollRequested(asked.sid)
 
     def _understand_upgrade(self, request: Request, asked: EngineRequest) -> UpgradeRequested:
@@ -139,15 +212,21 @@ class HTTPGateway:
 
     # POST
 
-    def _post(self, request: Request, sid: str) -> Reply:
+    @contextmanager
+    def receiving_post(self, request: Request, sid: str) -> Iterator[PostBody]:
+        """A ``with`` block in which the body is read; its packets are received at the end of it.
+
+        :raises RemoteProtocolError: a rule is broken; the session is over, unless it was unknown.
+        """
         engine = self.engine
         with engine.lock:
             session = engine.session(sid)
             session.begin_post()
         try:
-            body = self._read_body(request)
+            body = PostBody(request, self.config.max_http_buffer_size)
+            yield body
             with engine.lock:
-                session.receive_payload(body)
+                session.receive_payload(body.complete())
         except RemoteProtocolError:
             with engine.lock:
                 session.fail()
@@ -155,49 +234,10 @@ class HTTPGateway:
         finally:
             with engine.lock:
                 session.end_post()
+
+    def post_reply(self, request: Request) -> Reply:
+        """The packets of a POST have been received."""
         return Reply(200, [*self.headers(request), TEXT], b"ok")
-
-    def _read_body(self, request: Request) -> bytes:
-        """The body, never more of it than is allowed.
-
-        :raises RemoteProtocolError: its length is missing or wrong (411, 400), or too large (413).
-        """
-        limit = self.config.max_http_buffer_size
-        length = request.content_length
-        if length is None and not request.chunked:
-            raise RemoteProtocolError("a POST needs a Content-Length", code=ErrorCode.BAD_REQUEST, status=411)
-        if length is not None and length < 0:
-            raise RemoteProtocolError("bad Content-Length", code=ErrorCode.BAD_REQUEST)
-        if length is not None and length > limit:
-            raise RemoteProtocolError(
-                f"a body of {length} bytes; at most {limit}", code=ErrorCode.BAD_REQUEST, status=413
-            )
-        body = self._read_at_most(request, limit + 1 if length is None else length)
-        if len(body) > limit:
-            raise RemoteProtocolError(
-                f"a body of more than {limit} bytes", code=ErrorCode.BAD_REQUEST, status=413
-            )
-        if length is not None and len(body) < length:
-            raise RemoteProtocolError(
-                f"a body of {len(body)} bytes instead of {length}", code=ErrorCode.BAD_REQUEST
-            )
-        return body
-
-    @staticmethod
-    def _read_at_most(request: Request, size: int) -> bytes:
-        parts = []
-        while size:
-            try:
-                part = request.read(min(size, 65536))
-            except (OSError, ValueError) as e:
-                raise RemoteProtocolError(
-                    f"the body could not be read: {excerpt(str(e))}", code=ErrorCode.BAD_REQUEST
-                ) from e
-            if not part:
-                break
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
 
     # Replies
 

@@ -14,7 +14,15 @@ from ..protocol.websocket import CloseCode, PerMessageDeflate, WebSocketConnecti
 from ..server.logs import short
 from ..server.ports import Access, Backend, Event, Poll, WebSocketTransport
 from ..types import DisconnectReason
-from .http import HTTPGateway, PollRequested, Reply, Request, UpgradeRequested, render_response
+from .http import (
+    HTTPGateway,
+    PollRequested,
+    PostRequested,
+    Reply,
+    Request,
+    UpgradeRequested,
+    render_response,
+)
 
 if TYPE_CHECKING:
     from ..server.engine import Engine
@@ -93,6 +101,8 @@ class SocketMiddleware:
                 return self._poll(asked, request, environ, start_response)
             if isinstance(asked, UpgradeRequested):
                 return self._upgrade(asked, request, environ, start_response)
+            if isinstance(asked, PostRequested):
+                asked = self._post(asked.sid, request, environ["wsgi.input"])
         except RemoteProtocolError as error:
             asked = self._gateway.refusal(request, error)
         if request.header("Upgrade") is not None and self.backend.access(environ) is Access.TAKE:
@@ -103,6 +113,16 @@ class SocketMiddleware:
         _start(asked, start_response)
         # A server need not cut the body of an answer to HEAD.
         return [b"" if request.method == "HEAD" else asked.body]
+
+    def _post(self, sid: str, request: Request, stream: Any) -> Reply:
+        with self._gateway.receiving_post(request, sid) as body:
+            while body.wanted:
+                try:
+                    data = bytes(stream.read(body.wanted))
+                except (OSError, ValueError) as error:
+                    raise body.fail(error) from error
+                body.feed(data)
+        return self._gateway.post_reply(request)
 
     # Long-polling
 
@@ -312,7 +332,6 @@ def _request(environ: dict[str, Any]) -> Request:
         method=environ.get("REQUEST_METHOD", "GET"),
         query_string=environ.get("QUERY_STRING", ""),
         header=header,
-        read=lambda size: bytes(environ["wsgi.input"].read(size)),
         content_length=_length(length),
         chunked=chunked and bool(environ.get("wsgi.input_terminated")),
         own_origin=f"{environ.get('wsgi.url_scheme', 'http')}://{_host(environ)}",

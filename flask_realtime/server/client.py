@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..protocol.errors import RemoteProtocolError
@@ -150,11 +149,11 @@ class Client:
         "sockets",
     )
 
-    def __init__(self, server: Server, session: Session, inbox_submit: Any) -> None:
+    def __init__(self, server: Server, session: Session) -> None:
         self.server = server
         self.session = session
         self.sockets: dict[str, Socket] = {}
-        self.inbox = Inbox(server.engine, self, inbox_submit, server.config.patience)
+        self.inbox = Inbox(server.engine, self, session.host, server.config.patience)
         self.scheduled_at: float | None = None
         self._decoder = server.serializer.decoder()
         self._connect_by: float | None = server.engine.now() + server.config.connect_timeout
@@ -192,7 +191,7 @@ class Client:
         socket = self._socket(packet.namespace)
         if socket is None:
             return
-        self.inbox.put(partial(self.server.run_event, socket, packet), socket)
+        self.inbox.put(self.server.event_work(socket, packet), socket)
 
     def _socket(self, namespace: str) -> Socket | None:
         """The socket in this namespace; None where it has just left.

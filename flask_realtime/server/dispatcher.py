@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..types import Handler
 
-__all__ = ["RESERVED_EVENTS", "Dispatcher", "Match", "positional_capacity"]
+__all__ = ["RESERVED_EVENTS", "Dispatcher", "Match", "is_async", "positional_capacity"]
 
 ANY = "*"
 EVERYTHING = 1_000
@@ -40,6 +40,13 @@ def positional_capacity(handler: Callable[..., Any]) -> int:
     return max(own, positional_capacity(wrapped) - bound)
 
 
+def is_async(function: Any) -> bool:
+    """Whether a call gives a coroutine."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 (its signature is wanted, not whether it is there)
+    )
+
+
 class Match(NamedTuple):
     """The handler of an event, and what it was registered for."""
 
@@ -48,8 +55,8 @@ class Match(NamedTuple):
     capacity: int
     #: the event it was registered for, ``'*'`` for a catch-all
     event: str
-    #: the namespace object that it belongs to, None for a function
-    owner: Any = None
+    #: it is a coroutine function
+    is_async: bool
 
 
 class Dispatcher:
@@ -61,7 +68,9 @@ class Dispatcher:
 
     def register(self, namespace: str, event: str, handler: Handler) -> None:
         """``handler`` takes this event; a later registration replaces an earlier one."""
-        self._handlers.setdefault(namespace, {})[event] = Match(handler, positional_capacity(handler), event)
+        self._handlers.setdefault(namespace, {})[event] = Match(
+            handler, positional_capacity(handler), event, is_async(handler)
+        )
 
     def register_namespace(self, namespace: str, obj: Any) -> None:
         """``obj.trigger_event(event, sid, *args)`` takes what no function takes."""
@@ -82,6 +91,14 @@ class Dispatcher:
                 if match is not None:
                     return match
         return None
+
+    def is_async(self, namespace: str, event: str) -> bool:
+        """Whether the handler of this event is a coroutine function."""
+        match = self.find(namespace, event)
+        if match is not None:
+            return match.is_async
+        obj = self.find_namespace(namespace)
+        return obj is not None and obj.handles_async(event)
 
     def find_namespace(self, namespace: str) -> Any | None:
         """The namespace object for it."""

@@ -39,13 +39,13 @@ class Engine:
         self, config: ServerConfig, backend: Backend, application: Application, logger: logging.Logger
     ) -> None:
         self.config = config
-        self.backend = backend
-        self.now: Callable[[], float] = backend.now
         self.application = application
         #: guards all state of the server layer; never held while a user's code runs
         self.lock = backend.lock()
         self.logger = logger
         self.refusals = RefusalLog(logger, backend.now, backend.assist)
+        self.backend = backend
+        self.now: Callable[[], float] = backend.now
         self.sessions: dict[str, Session] = {}
         self.outbox_limits = OutboxLimits(config.max_queued_bytes, config.max_queued_packets)
         self.draining = False
@@ -58,6 +58,18 @@ class Engine:
         self._deadlines = DeadlineHeap()
         self._kept = False
 
+    def use(self, backend: Backend) -> None:
+        """Wait elsewhere from now on: only the process that serves knows what its server runs on.
+
+        Nothing changes while sessions are alive; they were made for the backend that they have.
+        """
+        with self.lock:
+            if not self.sessions:
+                self.backend = backend
+                self.now = backend.now
+                self.refusals.move(backend.now, backend.assist)
+                self._kept = False
+
     # Handshakes
 
     def open(
@@ -65,13 +77,13 @@ class Engine:
         transport: WebSocketTransport | None,
         environ: Any,
         can_upgrade: bool = True,
-        submit: Callable[..., None] | None = None,
+        host: Callable[..., None] | None = None,
     ) -> Session:
         """A handshake: a new session, whose first packet is OPEN.
 
         :param transport: the websocket, or None for polling.
         :param can_upgrade: the connection's server is able to carry websockets.
-        :param submit: runs the session's handlers, instead of the backend's pool.
+        :param host: runs the session's handlers, instead of the backend: the test client's.
         :raises RemoteProtocolError: 503 while the server drains.
         """
         self.check_accepting()
@@ -79,9 +91,7 @@ class Engine:
         with self.lock:
             protocol = SessionProtocol(self._timing, state, self.now())
             # 120 bits from the system's source; 20 characters of [A-Za-z0-9_-].
-            session = Session(
-                self, secrets.token_urlsafe(15), protocol, environ, submit or self.backend.submit
-            )
+            session = Session(self, secrets.token_urlsafe(15), protocol, environ, host)
             session.transport = transport
             self.sessions[session.sid] = session
             session.outbox.append(self._open_message(session, can_upgrade), self.outbox_limits)
@@ -178,7 +188,7 @@ class Engine:
 
     def guests(self) -> list[Session]:
         """Sessions of real clients."""
-        return [s for s in self.sessions.copy().values() if not s.hosted]
+        return [s for s in self.sessions.copy().values() if s.host is None]
 
     def stats(self) -> dict[str, int]:
         """Counts of what is alive here."""

@@ -4,19 +4,21 @@ The inbox is an actor. While it has something to do, one pool thread works
 through it (it has the *turn*), so ten events that arrive together cost one
 hand-over, not ten. A handler that outlasts the patience loses the turn: the
 next event starts on another thread, and when the slow handler returns, its
-thread sees that the turn has moved on, and leaves.
+thread sees that the turn has moved on, and leaves. Coroutine functions have
+their turns in the backend's event loop, in the same order.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .engine import Engine
 
-__all__ = ["Inbox", "Work"]
+__all__ = ["FAILURE", "AsyncWork", "Inbox", "Work"]
 
 #: Events that may wait for one client at the very most, where it can't be left unread.
 MAX_BACKLOG = 10_000
@@ -26,8 +28,25 @@ RESUME_AT = 500
 #: how soon to look again whether the next event may start
 PATIENCE_STEP = 0.01  # seconds
 
+#: after how many coroutines of one client the event loop's other tasks have their turn
+ASYNC_BURST = 10
+
 #: One handler's run. It must not raise.
-Work = Callable[[], None]
+Work = Callable[[], Any]
+
+#: what one handler may raise without taking others with it
+FAILURE = (Exception, SystemExit)
+
+
+class AsyncWork(partial[Any]):
+    """Work that returns a coroutine."""
+
+
+class _Breather:
+    """Awaited, it lets the other tasks of the event loop run."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
 
 
 class InboxOwner(Protocol):
@@ -49,16 +68,16 @@ class Gate(Protocol):
 class Inbox:
     """Work that is started in order.
 
-    :param submit: runs a function on the pool, or at once for the test client.
+    :param host: runs a function for a client that a test drives, instead of the backend.
     :param patience: seconds after which the next work may start although the
         one before still runs; None for strictly one at a time.
     """
 
     __slots__ = (
         "_engine",
+        "_host",
         "_owner",
         "_started_at",
-        "_submit",
         "_turn",
         "_working",
         "patience",
@@ -68,11 +87,15 @@ class Inbox:
     )
 
     def __init__(
-        self, engine: Engine, owner: InboxOwner, submit: Callable[..., None], patience: float | None
+        self,
+        engine: Engine,
+        owner: InboxOwner,
+        host: Callable[..., None] | None,
+        patience: float | None,
     ) -> None:
         self._engine = engine
         self._owner = owner
-        self._submit = submit
+        self._host = host
         self.patience = patience
         self.queue: deque[tuple[Work, Gate | None]] | None = None  # made when needed: an idle client has none
         self.running = 0
@@ -113,8 +136,23 @@ class Inbox:
 
     def _start_turn(self) -> None:
         self._turn += 1
+        self._give_turn()
+
+    def _give_turn(self) -> None:
+        """Have somebody do what is first in the queue. The lock is held."""
         self._started_at = None
-        self._submit(self._run, self._turn)
+        assert self.queue
+        backend = self._engine.backend
+        asynchronous = type(self.queue[0][0]) is AsyncWork
+        if self._host is not None:
+            if asynchronous:
+                self._host(backend.complete, self._run_async, self._turn)
+            else:
+                self._host(self._run, self._turn)
+        elif asynchronous:
+            backend.submit_async(self._run_async, self._turn)
+        else:
+            backend.submit(self._run, self._turn)
 
     def _run(self, turn: int) -> None:
         """Work while the turn is ours (on a pool thread, without the lock)."""
@@ -127,6 +165,21 @@ class Inbox:
                 self._abandon(turn)
                 raise
             work = self._next(turn, finished=True)
+
+    async def _run_async(self, turn: int) -> None:
+        """The same for coroutine functions (in the event loop, without the lock)."""
+        work = self._next(turn, asynchronous=True)
+        done = 0
+        while work is not None:
+            try:
+                await work()
+                done += 1
+                if done % ASYNC_BURST == 0:
+                    await _Breather()
+            except BaseException:  # CancelledError too
+                self._abandon(turn)
+                raise
+            work = self._next(turn, finished=True, asynchronous=True)
 
     def _abandon(self, turn: int) -> None:
         """This thread has to leave: let another one go on."""
@@ -148,7 +201,7 @@ class Inbox:
         self.queue = self._started_at = None
         self._owner.resume_reading()
 
-    def _next(self, turn: int, finished: bool = False) -> Work | None:
+    def _next(self, turn: int, finished: bool = False, asynchronous: bool = False) -> Work | None:
         engine = self._engine
         with engine.lock:
             if finished:
@@ -158,6 +211,12 @@ class Inbox:
             work = self._pop()
             if work is None:
                 self._rest()
+                return None
+            if (type(work) is AsyncWork) is not asynchronous:
+                # It is done elsewhere; no gate holds it any more.
+                assert self.queue is not None
+                self.queue.appendleft((work, None))
+                self._give_turn()
                 return None
             self.running += 1
             engine.handlers_running += 1

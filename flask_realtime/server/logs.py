@@ -36,6 +36,12 @@ class RefusalLog:
         self.counts: Counter[str] = Counter()
         self._windows: dict[str, tuple[float, int]] = {}
 
+    def move(self, now: Callable[[], float], submit: Callable[..., None]) -> None:
+        """Take the time from elsewhere, and write elsewhere."""
+        self._now = now
+        self._submit = submit
+        self._windows.clear()
+
     def __call__(self, kind: str, message: str, *args: object, level: int = logging.WARNING) -> None:
         """Count one ``kind``; log ``message % args`` unless there were many of late."""
         self.counts[kind] += 1

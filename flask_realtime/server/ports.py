@@ -6,7 +6,7 @@ Socket.IO and the raw engine implement :class:`Application`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Access",
     "Application",
+    "AsyncEvent",
     "Backend",
     "Event",
     "Joinable",
@@ -43,6 +44,14 @@ class Event(Protocol):
     def set(self) -> None: ...
 
     def wait(self, timeout: float | None = None) -> bool: ...
+
+
+class AsyncEvent(Protocol):
+    """A flag that a coroutine waits for. Any thread may set it."""
+
+    def set(self) -> None: ...
+
+    async def wait(self, timeout: float | None = None) -> bool: ...
 
 
 class Joinable(Protocol):
@@ -74,11 +83,29 @@ class Backend(Protocol):
         ...
 
     def event(self) -> Event:
-        """A new event, not set."""
+        """A new event, not set, for the caller to wait for.
+
+        :raises RuntimeError: the caller runs in an event loop, and must not wait.
+        """
+        ...
+
+    def async_event(self) -> AsyncEvent:
+        """A new event, not set, for the coroutine that calls this."""
         ...
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         """Run ``function`` soon, on a bounded pool; never blocks."""
+        ...
+
+    def submit_async(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """Run a coroutine function soon, in the event loop of the process; never blocks."""
+        ...
+
+    def complete(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+        """Run a coroutine function in the event loop, in the caller's context, and wait for its result.
+
+        :raises RuntimeError: the caller is the event loop itself.
+        """
         ...
 
     def assist(self, function: Callable[..., None], *args: Any) -> None:

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..types import DisconnectReason
-from .dispatcher import positional_capacity
+from .dispatcher import is_async, positional_capacity
 from .engine import Engine
-from .inbox import Inbox
+from .inbox import FAILURE, AsyncWork, Inbox, Work
 from .message import Message
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class RawSession:
     def __init__(self, server: RawServer, session: Session) -> None:
         self._server = server
         self._session = session
-        self.inbox = Inbox(server.engine, self, session.submit, server.config.patience)
+        self.inbox = Inbox(server.engine, self, session.host, server.config.patience)
         #: the application's own
         self.data: dict[str, Any] = {}
 
@@ -83,14 +83,14 @@ class RawSession:
         """See :class:`.SessionApplication`."""
         handler = self._server.handlers.on_message
         if handler is not None:
-            self.inbox.put(partial(self._server.run, handler, self, data))
+            self.inbox.put(self._server.work(handler, self, data))
 
     def session_closed(self, reason: DisconnectReason) -> None:
         """See :class:`.SessionApplication`."""
         handler = self._server.handlers.on_disconnect
         if handler is not None:
             args = [reason.value] if positional_capacity(handler) > 1 else []
-            self.inbox.put(partial(self._server.run, handler, self, *args))
+            self.inbox.put(self._server.work(handler, self, *args))
 
     def backlog(self) -> int:
         """See :class:`.SessionApplication`."""
@@ -122,21 +122,33 @@ class RawServer:
         if self.handlers.on_connect is not None:
             # Strictly in order until it has returned.
             raw.inbox.patience = None
-            raw.inbox.put(partial(self._run_connect, self.handlers.on_connect, raw))
+            raw.inbox.put(self.work(self.handlers.on_connect, raw))
+            raw.inbox.put(partial(self._restore_patience, raw))
         return raw
 
-    def _run_connect(self, handler: Callable[[RawSession], Any], session: RawSession) -> None:
-        try:
-            self.run(handler, session)
-        finally:
-            session.inbox.patience = self.config.patience
+    def _restore_patience(self, session: RawSession) -> None:
+        session.inbox.patience = self.config.patience
 
-    def run(self, handler: Callable[..., Any], session: RawSession, *args: Any) -> None:
-        """A handler's run, on the pool."""
+    def work(self, handler: Callable[..., Any], session: RawSession, *args: Any) -> Work:
+        """A handler's run, in a thread or in the event loop."""
+        if is_async(handler):
+            return AsyncWork(self._run_async, handler, session, *args)
+        return partial(self._run, handler, session, *args)
+
+    def _run(self, handler: Callable[..., Any], session: RawSession, *args: Any) -> None:
         try:
             handler(session, *args)
-        except (Exception, SystemExit):
-            self.logger.exception("%s failed", getattr(handler, "__name__", "handler"))
+        except FAILURE as error:
+            self._log(handler, error)
+
+    async def _run_async(self, handler: Callable[..., Any], session: RawSession, *args: Any) -> None:
+        try:
+            await handler(session, *args)
+        except FAILURE as error:
+            self._log(handler, error)
+
+    def _log(self, handler: Callable[..., Any], error: BaseException) -> None:
+        self.logger.error("%s failed", getattr(handler, "__name__", "handler"), exc_info=error)
 
     def stats(self) -> dict[str, int]:
         """Counts of what is alive."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..exceptions import CallTimeoutError, ClientGoneError, ConnectionRefusedError
 from ..protocol.errors import excerpt
@@ -14,15 +16,16 @@ from ..protocol.socketio import Packet, PacketType, Serializer
 from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
 from .acks import AckReceiver
 from .client import Client, Socket, SocketState
-from .dispatcher import Dispatcher, Match
+from .dispatcher import Dispatcher, Match, is_async
 from .engine import Engine
+from .inbox import FAILURE, AsyncWork, Work
 from .logs import short
 from .message import Message
 
 if TYPE_CHECKING:
     from ..adapters import Adapter
     from ..config import ServerConfig
-    from .ports import Backend
+    from .ports import AsyncEvent, Backend, Event
     from .session import Session
 
 __all__ = ["NOT_HANDLED", "Runner", "Server"]
@@ -35,11 +38,33 @@ REJECTED = {"message": "Connection rejected by server"}
 class Runner(Protocol):
     """Runs a user's function in the context of an event (the extension's part)."""
 
-    def __call__(
-        self, socket: Socket, function: Callable[..., Any], message: str | None, args: list[Any]
-    ) -> Any:
+    def run(self, socket: Socket, function: Callable[..., Any], message: str | None, args: list[Any]) -> Any:
         """``function(*args)`` with ``request.event`` set to ``message`` and ``args``."""
         ...
+
+    async def run_async(
+        self, socket: Socket, function: Callable[..., Any], message: str | None, args: list[Any]
+    ) -> Any:
+        """The same for a coroutine function."""
+        ...
+
+
+@dataclass
+class _PendingCall:
+    """An event whose sender waits for the acknowledgement."""
+
+    event: str
+    socket: Socket
+    ack_id: int
+    #: the values; None where the client has gone
+    answer: list[Any] | None = None
+
+
+class _Outcome(NamedTuple):
+    """What a function of the app has returned, or raised."""
+
+    value: Any = None
+    error: BaseException | None = None
 
 
 class Server:
@@ -60,7 +85,6 @@ class Server:
         logger: logging.Logger,
     ) -> None:
         self.config = config
-        self.backend = backend
         self.adapter = adapter
         self.serializer = serializer
         self.encoder = serializer.encoder()
@@ -69,11 +93,16 @@ class Server:
         self.engine = Engine(config, backend, self, logger)
         self._runner = runner
 
+    @property
+    def backend(self) -> Backend:
+        """Where its handlers run."""
+        return self.engine.backend
+
     # The engine's side
 
     def session_opened(self, session: Session) -> Client:
         """See :class:`.Application`."""
-        return Client(self, session, session.submit)
+        return Client(self, session)
 
     def message(self, packet: Packet, volatile: bool = False) -> Message:
         """A packet as it is sent.
@@ -102,7 +131,10 @@ class Server:
         """A CONNECT has come (the lock is held): run the connect handler, if any."""
         self.adapter.add(socket)
         if self._handles(socket.namespace, "connect"):
-            socket.client.inbox.put(partial(self._run_connect, socket, auth))
+            work = self._work(
+                socket.namespace, "connect", self._run_connect, self._run_connect_async, socket, auth
+            )
+            socket.client.inbox.put(work)
         else:
             self._accept(socket)
 
@@ -112,27 +144,44 @@ class Server:
             or self.dispatcher.find_namespace(namespace) is not None
         )
 
+    def _work(
+        self, namespace: str, event: str, run: Callable[..., None], run_async: Callable[..., Any], *args: Any
+    ) -> Work:
+        """A run of an event's handler, in a thread or in the event loop."""
+        if self.dispatcher.is_async(namespace, event):
+            return AsyncWork(run_async, *args)
+        return partial(run, *args)
+
     def _run_connect(self, socket: Socket, auth: Any) -> None:
-        try:
-            refusal = REJECTED if self._call_handler(socket, "connect", [auth]) is False else None
-        except ConnectionRefusedError as e:
-            refusal = e.error_args
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
+        self._finish_connect(socket, self._outcome(socket, "connect", [auth]))
+
+    async def _run_connect_async(self, socket: Socket, auth: Any) -> None:
+        self._finish_connect(socket, await self._outcome_async(socket, "connect", [auth]))
+
+    def _finish_connect(self, socket: Socket, outcome: _Outcome) -> None:
+        value, error = outcome
+        if error is None and value is not False:
+            with self.engine.lock:
+                self._accept(socket)
+            return
+        if isinstance(error, ConnectionRefusedError):
+            self._reject(socket, error.error_args)
+            return
+        if isinstance(error, FAILURE):
             self._failed(
                 socket,
                 error,
                 "connect handler of namespace %r failed; the client is refused",
                 socket.namespace,
             )
-            refusal = REJECTED
-        except BaseException:
-            self._reject(socket, REJECTED)
-            raise
-        if refusal is not None:
-            self._reject(socket, refusal)
-            return
-        with self.engine.lock:
-            self._accept(socket)
+        self._reject(socket, REJECTED)
+        self._pass_on(error)
+
+    @staticmethod
+    def _pass_on(error: BaseException | None) -> None:
+        """What was meant for the thread or the task: a cancellation, for instance."""
+        if error is not None and not isinstance(error, FAILURE):
+            raise error
 
     def _accept(self, socket: Socket) -> None:
         socket.client.connected()
@@ -165,33 +214,74 @@ class Server:
     def begin_disconnect(self, socket: Socket, reason: DisconnectReason) -> None:
         """A connected socket ends (the lock is held): run the disconnect handler, then forget it."""
         socket.state = SocketState.DISCONNECTING
-        socket.client.inbox.put(partial(self._run_disconnect, socket, reason))
+        work = self._work(
+            socket.namespace, "disconnect", self._run_disconnect, self._run_disconnect_async, socket, reason
+        )
+        socket.client.inbox.put(work)
 
     def _run_disconnect(self, socket: Socket, reason: DisconnectReason) -> None:
-        try:
-            self._call_handler(socket, "disconnect", [reason.value])
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
+        self._finish_disconnect(socket, self._outcome(socket, "disconnect", [reason.value]))
+
+    async def _run_disconnect_async(self, socket: Socket, reason: DisconnectReason) -> None:
+        self._finish_disconnect(socket, await self._outcome_async(socket, "disconnect", [reason.value]))
+
+    def _finish_disconnect(self, socket: Socket, outcome: _Outcome) -> None:
+        error = outcome.error
+        if isinstance(error, FAILURE):
             self._failed(socket, error, "disconnect handler of namespace %r failed", socket.namespace)
-        finally:
-            with self.engine.lock:
-                self.adapter.remove(socket)
-                socket.drop()
+        with self.engine.lock:
+            self.adapter.remove(socket)
+            socket.drop()
+        self._pass_on(error)
 
     # Events
 
-    def run_event(self, socket: Socket, packet: Packet) -> None:
-        """An event's handler, on the pool; answers with an ack where one is asked for."""
-        if socket.state is SocketState.GONE:
-            return  # its connect was refused
-        event, *args = packet.data
+    def event_work(self, socket: Socket, packet: Packet) -> Work:
+        """An event's handler, to be run; it answers with an ack where one is asked for."""
+        return self._work(
+            socket.namespace, packet.data[0], self._run_event, self._run_event_async, socket, packet
+        )
+
+    def _run_event(self, socket: Socket, packet: Packet) -> None:
+        if socket.state is not SocketState.GONE:  # its connect was refused
+            event, *args = packet.data
+            self._finish_event(socket, packet, self._outcome(socket, event, args))
+
+    async def _run_event_async(self, socket: Socket, packet: Packet) -> None:
+        if socket.state is not SocketState.GONE:
+            event, *args = packet.data
+            self._finish_event(socket, packet, await self._outcome_async(socket, event, args))
+
+    def _finish_event(self, socket: Socket, packet: Packet, outcome: _Outcome) -> None:
+        error = outcome.error
         try:
-            result = self._call_handler(socket, event, args)
-            if packet.id is not None and result is not NOT_HANDLED:
-                self._send_ack(socket, packet.id, result)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
+            if error is None and packet.id is not None and outcome.value is not NOT_HANDLED:
+                self._send_ack(socket, packet.id, outcome.value)
+        except FAILURE as unsendable:
+            error = unsendable
+        if isinstance(error, FAILURE):
             self._failed(
-                socket, error, "handler of event %s in namespace %r failed", excerpt(event), socket.namespace
+                socket,
+                error,
+                "handler of event %s in namespace %r failed",
+                excerpt(packet.data[0]),
+                socket.namespace,
             )
+        self._pass_on(error)
+
+    # The app's functions
+
+    def _outcome(self, socket: Socket, event: str, args: list[Any]) -> _Outcome:
+        try:
+            return _Outcome(self._call_handler(socket, event, args))
+        except BaseException as error:  # noqa: BLE001 (the app may raise anything; see _pass_on)
+            return _Outcome(error=error)
+
+    async def _outcome_async(self, socket: Socket, event: str, args: list[Any]) -> _Outcome:
+        try:
+            return _Outcome(await self._call_handler_async(socket, event, args))
+        except BaseException as error:  # noqa: BLE001 (as above)
+            return _Outcome(error=error)
 
     def _failed(self, socket: Socket, error: Exception | SystemExit, what: str, *args: object) -> None:
         """A function of the app has raised: one record in the log, with its traceback."""
@@ -204,11 +294,23 @@ class Server:
     def _call_handler(self, socket: Socket, event: str, args: list[Any]) -> Any:
         match = self.dispatcher.find(socket.namespace, event)
         if match is not None:
-            return self._runner(socket, match.handler, match.event, self._arguments(match, event, args))
+            return self._runner.run(socket, match.handler, match.event, self._arguments(match, event, args))
         obj = self.dispatcher.find_namespace(socket.namespace)
         if obj is None:
             return NOT_HANDLED
         return obj.trigger_event(event, socket.sid, *args)
+
+    async def _call_handler_async(self, socket: Socket, event: str, args: list[Any]) -> Any:
+        match = self.dispatcher.find(socket.namespace, event)
+        if match is not None:
+            return await self._runner.run_async(
+                socket, match.handler, match.event, self._arguments(match, event, args)
+            )
+        obj = self.dispatcher.find_namespace(socket.namespace)
+        if obj is None:
+            return NOT_HANDLED
+        result = obj.trigger_event(event, socket.sid, *args)
+        return await result if isawaitable(result) else result
 
     @staticmethod
     def _arguments(match: Match, event: str, args: list[Any]) -> list[Any]:
@@ -228,9 +330,12 @@ class Server:
     def run_in_context(
         self, sid: Sid, namespace: str, function: Callable[..., Any], event: str | None, args: list[Any]
     ) -> Any:
-        """Run a function of a namespace object in the context of its client's event."""
+        """Run a function in the context of a client's event; a coroutine function gives a coroutine."""
         socket = self.adapter.find(sid) if namespace == "*" else self.adapter.get(namespace, sid)
-        return NOT_HANDLED if socket is None else self._runner(socket, function, event, args)
+        if socket is None:
+            return NOT_HANDLED
+        run = self._runner.run_async if is_async(function) else self._runner.run
+        return run(socket, function, event, args)
 
     # Emitting
 
@@ -280,13 +385,23 @@ class Server:
         socket.send(message)
 
     def _receive_callback_ack(self, socket: Socket, callback: AckCallback, values: list[Any] | None) -> None:
-        if values is not None:
+        if values is None:
+            return
+        if is_async(callback):
+            socket.client.inbox.put(AsyncWork(self._run_callback_async, socket, callback, values))
+        else:
             socket.client.inbox.put(partial(self._run_callback, socket, callback, values))
 
     def _run_callback(self, socket: Socket, callback: AckCallback, values: list[Any]) -> None:
         try:
             callback(*values)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (the app may raise anything)
+        except FAILURE as error:
+            self._failed(socket, error, "callback of an emit to client %s failed", socket.sid)
+
+    async def _run_callback_async(self, socket: Socket, callback: AckCallback, values: list[Any]) -> None:
+        try:
+            await callback(*values)
+        except FAILURE as error:
             self._failed(socket, error, "callback of an emit to client %s failed", socket.sid)
 
     def call(self, event: str, args: list[Any], namespace: str, sid: Sid, timeout: float | None) -> Any:
@@ -295,33 +410,57 @@ class Server:
         :returns: None, one value, or a tuple of several.
         :raises CallTimeoutError: none within ``timeout`` seconds.
         :raises ClientGoneError: the client is not connected, or goes meanwhile.
+        :raises RuntimeError: in a coroutine, which must not wait: see :meth:`call_async`.
         """
         done = self.backend.event()
-        answer: list[Any] = []
+        pending = self._begin_call([event, *args], namespace, sid, done)
+        return self._finish_call(pending, done.wait(timeout), timeout)
 
-        def receive(values: list[Any] | None) -> None:
-            answer.append(values)
-            done.set()
+    async def call_async(
+        self, event: str, args: list[Any], namespace: str, sid: Sid, timeout: float | None
+    ) -> Any:
+        """:meth:`call` for coroutines."""
+        done = self.backend.async_event()
+        pending = self._begin_call([event, *args], namespace, sid, done)
+        try:
+            in_time = await done.wait(timeout)
+        except BaseException:  # cancelled
+            with self.engine.lock:
+                pending.socket.acks.pop(pending.ack_id)
+            raise
+        return self._finish_call(pending, in_time, timeout)
 
+    def _begin_call(
+        self, data: list[Any], namespace: str, sid: Sid, done: Event | AsyncEvent
+    ) -> _PendingCall:
         with self.engine.lock:
             socket = self.adapter.get(namespace, sid)
             if socket is None or socket.state is not SocketState.CONNECTED:
                 raise ClientGoneError(f"no client {sid!r} is connected to namespace {namespace!r}")
-            ack_id = socket.acks.new_id()
-        message = self.message(Packet(PacketType.EVENT, namespace, [event, *args], ack_id))
+            pending = _PendingCall(data[0], socket, socket.acks.new_id())
+
+        def receive(values: list[Any] | None) -> None:
+            pending.answer = values
+            done.set()
+
+        message = self.message(Packet(PacketType.EVENT, namespace, data, pending.ack_id))
         with self.engine.lock:
             if socket.state is not SocketState.CONNECTED:
                 raise ClientGoneError(f"client {sid!r} has gone")
-            self._send_with_ack(socket, message, ack_id, receive)
+            self._send_with_ack(socket, message, pending.ack_id, receive)
             # Its acknowledgement may wait behind events that we have stopped reading.
             socket.client.session.resume_reading()
-        if not done.wait(timeout):
+        return pending
+
+    def _finish_call(self, pending: _PendingCall, in_time: bool, timeout: float | None) -> Any:
+        sid = pending.socket.sid
+        if not in_time:
             with self.engine.lock:
-                socket.acks.pop(ack_id)
-            raise CallTimeoutError(f"client {sid!r} did not acknowledge {event!r} within {timeout} s")
-        if answer[0] is None:
-            raise ClientGoneError(f"client {sid!r} has gone before it acknowledged {event!r}")
-        values = answer[0]
+                pending.socket.acks.pop(pending.ack_id)
+            raise CallTimeoutError(f"client {sid!r} did not acknowledge {pending.event!r} within {timeout} s")
+        values = pending.answer
+        if values is None:
+            raise ClientGoneError(f"client {sid!r} has gone before it acknowledged {pending.event!r}")
         return None if not values else values[0] if len(values) == 1 else tuple(values)
 
     # Rooms and clients

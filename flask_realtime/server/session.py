@@ -40,7 +40,7 @@ class Session:
     :param sid: its secret id (not the ``request.sid`` of Socket.IO).
     :param protocol: its state machine.
     :param environ: what is kept of the handshake's request, for the handlers.
-    :param submit: runs its handlers, as :meth:`.Backend.submit`.
+    :param host: a test drives the session, and this runs its handlers in the test's thread.
     """
 
     __slots__ = (
@@ -51,30 +51,32 @@ class Session:
         "engine",
         "environ",
         "error_hook",
-        "hosted",
+        "host",
         "outbox",
         "poll",
         "protocol",
         "reading_paused",
         "scheduled_at",
         "sid",
-        "submit",
         "transport",
     )
 
     application: SessionApplication
 
     def __init__(
-        self, engine: Engine, sid: str, protocol: SessionProtocol, environ: Any, submit: Callable[..., None]
+        self,
+        engine: Engine,
+        sid: str,
+        protocol: SessionProtocol,
+        environ: Any,
+        host: Callable[..., None] | None = None,
     ) -> None:
         self.engine = engine
-        self.submit = submit
+        self.host = host
         self.sid = sid
         self.protocol = protocol
         self.environ = environ
         self.outbox = Outbox()
-        #: a test drives it, and its handlers, in its own thread
-        self.hosted = submit != engine.backend.submit
         #: told of exceptions of the session's handlers, instead of the log
         self.error_hook: Callable[[BaseException], None] | None = None
         #: the websocket that carries the session

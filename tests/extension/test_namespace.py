@@ -197,9 +197,10 @@ class TestErrors:
             socketio.on_namespace(Chat)  # type: ignore[arg-type]
 
         class Async(Namespace):
-            async def on_event(self) -> None: ...
+            async def on_event(self) -> Any:
+                yield 1
 
-        with pytest.raises(TypeError, match="async"):
+        with pytest.raises(TypeError, match="asynchronous generator"):
             socketio.on_namespace(Async("/async"))
 
     def test_before_registration(self) -> None:

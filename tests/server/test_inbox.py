@@ -30,6 +30,7 @@ class Engine:
         self.handlers_running = 0
         self.config = Config()
         self.deadlines: list[float] = []
+        self.backend: Any = None  # the inbox has a host
 
     def now(self) -> float:
         return self.time

@@ -1,0 +1,155 @@
+"""``async def`` handlers: where they run, and how threads wait for them.
+
+On ASGI that is the web server's event loop. Everywhere else the process has one
+event loop for them, in a thread of its own (a real one, also where threads are
+patched: an event loop can't share its thread with another).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any
+
+from .events import make_event
+from .patching import original, patched_by
+
+__all__ = ["LoopEvent", "complete", "own_loop", "stop_own_loop", "submit"]
+
+logger = logging.getLogger("flask_realtime")
+
+STOP_TIMEOUT = 1.0  # seconds
+
+AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
+
+# An event loop keeps only weak references to its tasks.
+_tasks: set[asyncio.Task[Any]] = set()
+
+
+def submit(loop: asyncio.AbstractEventLoop, function: AsyncFunction, args: tuple[Any, ...]) -> None:
+    """Run a coroutine function soon, in a context of its own; from any thread."""
+
+    def start() -> None:
+        task = loop.create_task(function(*args))
+        _tasks.add(task)
+        task.add_done_callback(_finished)
+
+    if asyncio._get_running_loop() is loop:
+        loop.call_soon(start, context=Context())
+    else:
+        loop.call_soon_threadsafe(start, context=Context())
+
+
+def _finished(task: asyncio.Task[Any]) -> None:
+    _tasks.discard(task)
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("error in a coroutine", exc_info=task.exception())
+
+
+def complete(loop: asyncio.AbstractEventLoop, function: AsyncFunction, args: tuple[Any, ...]) -> Any:
+    """Run a coroutine function with the context variables of this thread, and wait for its result.
+
+    :raises RuntimeError: this is an event loop's own thread.
+    """
+    done = make_event()
+    tasks: list[asyncio.Task[Any]] = []
+
+    def start() -> None:
+        tasks.append(loop.create_task(function(*args)))
+        tasks[0].add_done_callback(lambda _: done.set())
+
+    loop.call_soon_threadsafe(start)  # in a copy of our context, and so does the task
+    done.wait()
+    return tasks[0].result()
+
+
+class LoopEvent:
+    """An event that a coroutine waits for and any thread sets (an :class:`.ports.AsyncEvent`)."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """See :class:`.ports.AsyncEvent`."""
+        with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody waits
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """See :class:`.ports.AsyncEvent`."""
+        try:
+            await asyncio.wait_for(self._event.wait(), timeout)
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+
+class _OwnLoop:
+    """The event loop of a process whose web server has none; started when first needed."""
+
+    def __init__(self) -> None:
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        # A forked child has the loop's memory, but not its thread.
+        self._lock = original("_thread", "allocate_lock")()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._ended = False
+
+    def get(self) -> asyncio.AbstractEventLoop:
+        if self.loop is None:
+            with self._lock:
+                if self.loop is None:
+                    self.loop = _new_loop()
+                    original("_thread", "start_new_thread")(self._run, (self.loop,))
+        return self.loop
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
+            self._ended = True
+
+    def stop(self) -> None:
+        loop, self.loop = self.loop, None
+        if loop is None:
+            return
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(loop.stop)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while not self._ended and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self._ended = False
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    if patched_by() == "gevent":
+        return asyncio.SelectorEventLoop(original("selectors", "DefaultSelector")())
+    return asyncio.new_event_loop()
+
+
+_own_loop = _OwnLoop()
+
+
+def own_loop() -> asyncio.AbstractEventLoop:
+    """The event loop of this process."""
+    return _own_loop.get()
+
+
+def stop_own_loop() -> None:
+    """At the end of the process: cancel what still runs in its event loop."""
+    _own_loop.stop()

@@ -1,0 +1,55 @@
+"""What gevent and eventlet have done to this process, and how to get behind it.
+
+Both replace parts of the standard library, at any moment of a process's life.
+The loop needs the real things (sockets that never switch greenlets, ``epoll``,
+native threads' locks), so it asks for them here, when it needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+__all__ = ["green_hub", "native_thread", "original", "patched_by"]
+
+
+def patched_by() -> str | None:
+    """Whose threads this process has: ``"gevent"``, ``"eventlet"``, or None where they are real."""
+    gevent = sys.modules.get("gevent.monkey")
+    if gevent is not None and gevent.is_module_patched("threading"):
+        return "gevent"
+    eventlet = sys.modules.get("eventlet.patcher")
+    if eventlet is not None and eventlet.is_monkey_patched("thread"):
+        return "eventlet"
+    return None
+
+
+def original(module: str, name: str) -> Any:
+    """An attribute of a module of the standard library, as it was before any patching."""
+    gevent = sys.modules.get("gevent.monkey")
+    if gevent is not None:
+        found = gevent.get_original(module, name)
+    else:
+        found = getattr(importlib.import_module(module), name, None)
+    eventlet = sys.modules.get("eventlet.patcher")
+    if eventlet is not None and eventlet.already_patched:
+        found = getattr(eventlet.original(module), name)
+    return found
+
+
+def native_thread() -> int:
+    """The operating system's thread that runs this, whatever greenlet it is in."""
+    ident: int = original("_thread", "get_ident")()
+    return ident
+
+
+def green_hub() -> str | None:
+    """Whose hub runs in this thread: then to block it is to block all its greenlets."""
+    gevent = sys.modules.get("gevent._hub_local")
+    if gevent is not None and gevent.get_hub_if_exists() is not None:
+        return "gevent"
+    eventlet = sys.modules.get("eventlet.hubs")
+    if eventlet is not None and getattr(eventlet._threadlocal, "hub", None) is not None:
+        return "eventlet"
+    return None

@@ -1,0 +1,87 @@
+"""How the app's functions are run: in the context of an event, with the app's error handlers around them."""
+
+from __future__ import annotations
+
+from functools import partial
+from inspect import isawaitable, iscoroutine
+from typing import TYPE_CHECKING, Any
+
+from .context import EventScope
+from .exceptions import ConnectionRefusedError
+from .types import Handler
+
+if TYPE_CHECKING:
+    from .config import ServerConfig
+    from .extension import SocketIO
+    from .server.client import Socket
+
+__all__ = ["HandlerRunner"]
+
+
+class HandlerRunner:
+    """Runs handlers for the server of one app (a :class:`.server.Runner`)."""
+
+    def __init__(self, socketio: SocketIO, config: ServerConfig) -> None:
+        self._socketio = socketio
+        self._config = config
+
+    def run(self, socket: Socket, function: Handler, message: str | None, args: list[Any]) -> Any:
+        """See :class:`.server.Runner`."""
+        call = partial(self._call, socket.namespace, function)
+        return self._scope(socket).run(call, message, args, self._manage_session)
+
+    async def run_async(self, socket: Socket, function: Handler, message: str | None, args: list[Any]) -> Any:
+        """See :class:`.server.Runner`."""
+        call = partial(self._call_async, socket.namespace, function)
+        return await self._scope(socket).run_async(call, message, args, self._manage_session)
+
+    @staticmethod
+    def _scope(socket: Socket) -> EventScope:
+        if socket.scope is None:
+            socket.scope = EventScope(socket)
+        scope: EventScope = socket.scope
+        return scope
+
+    @property
+    def _manage_session(self) -> bool:
+        override = self._socketio.manage_session_override
+        return self._config.manage_session if override is None else override
+
+    # Inside the event's context
+
+    def _call(self, namespace: str, function: Handler, *args: Any) -> Any:
+        try:
+            return self._completed(function(*args))
+        except ConnectionRefusedError:
+            raise
+        except Exception as error:
+            handler = self._error_handler(namespace)
+            if handler is None:
+                raise
+            return self._completed(handler(error))
+
+    async def _call_async(self, namespace: str, function: Handler, *args: Any) -> Any:
+        try:
+            return await function(*args)
+        except ConnectionRefusedError:
+            raise
+        except Exception as error:
+            handler = self._error_handler(namespace)
+            if handler is None:
+                raise
+            result = handler(error)
+            return await result if isawaitable(result) else result
+
+    def _completed(self, result: Any) -> Any:
+        """A plain function may hide a coroutine function, as a decorator does; then this waits for it."""
+        if not iscoroutine(result):
+            return result
+
+        async def finish() -> Any:
+            return await result
+
+        return self._socketio.current_server.backend.complete(finish)
+
+    def _error_handler(self, namespace: str) -> Handler | None:
+        socketio = self._socketio
+        return socketio.exception_handlers.get(namespace, socketio.default_exception_handler)
