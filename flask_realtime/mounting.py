@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from .backends.choice import choose_backend
 from .backends.lifecycle import drain_on_sigterm, drain_with_gunicorn, watch
-from .backends.threads import ThreadsBackend
 from .context import slim_environ
 from .gateways.wsgi import SocketMiddleware
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .config import ServerConfig
+    from .server.ports import Backend
 
 __all__ = ["AppState", "insert_middleware", "mount", "state_of"]
 
@@ -53,14 +54,14 @@ def insert_middleware(app: Flask, make: Callable[[Any], SocketMiddleware]) -> So
     return middleware
 
 
-def mount(app: Flask, config: ServerConfig, make_server: Callable[[ThreadsBackend], Any]) -> AppState:
+def mount(app: Flask, config: ServerConfig, make_server: Callable[[Backend], Any]) -> AppState:
     """Make a server, put it under the app, and have it drained at the end."""
-    backend = ThreadsBackend(config.handler_threads)
-    server = make_server(backend)
+    choose = partial(choose_backend, config.handler_threads)
+    server = make_server(choose())
     middleware = insert_middleware(
         app,
         lambda wsgi_app: SocketMiddleware(
-            server.engine, backend, wsgi_app, config.path, partial(slim_environ, app)
+            server.engine, wsgi_app, config.path, partial(slim_environ, app), choose
         ),
     )
     watch(server.engine)

@@ -128,7 +128,11 @@ class World:
         self.server: Any = self._raw() if raw else self._socketio()
         self.engine = self.server.engine
         self.middleware = SocketMiddleware(
-            self.engine, self.backend, _not_found, self.config.path, lambda environ: {"from": "a handshake"}
+            self.engine,
+            _not_found,
+            self.config.path,
+            lambda environ: {"from": "a handshake"},
+            lambda current: current,
         )
         self.clients: list[EngineClient] = []
         #: every run of a handler that :meth:`record` has registered

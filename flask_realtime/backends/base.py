@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import selectors
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
@@ -15,7 +14,9 @@ from ..server.session import Session
 from . import coroutines
 from .connections import AnswerConnection, PollConnection, WebSocketTransport
 from .loop import Loop
-from .takeover import access, borrow, leave_behind, take_over
+from .patching import green_hub
+from .pollers import make_poller
+from .takeover import access, borrow, hasten, is_upgraded, leave, leave_behind, take_over
 
 __all__ = ["LoopBackend"]
 
@@ -27,6 +28,9 @@ PARKED_STEP = 0.1
 class LoopBackend(ABC):
     """Takes connections over into its loop, or parks the thread that serves them."""
 
+    #: see :class:`.ports.Backend`
+    name: str
+
     def __init__(self) -> None:
         self._parked_polls = 0
         self._parked_lock = threading.Lock()
@@ -34,11 +38,6 @@ class LoopBackend(ABC):
     @abstractmethod
     def loop(self) -> Loop:
         """The loop of this process, started when first needed."""
-
-    @staticmethod
-    def selector() -> selectors.BaseSelector:
-        """A new selector of the kind that suits the threads."""
-        return selectors.DefaultSelector()
 
     def submit_async(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         """See :class:`.ports.Backend`."""
@@ -56,11 +55,23 @@ class LoopBackend(ABC):
         """How the connection of this request can be had."""
         return access(environ)
 
+    def hasten(self, environ: Any) -> None:
+        """Have the server write the response at once."""
+        hasten(environ)
+
+    def is_upgraded(self, environ: Any) -> bool:
+        """Whether the server has answered the websocket handshake itself."""
+        return is_upgraded(environ)
+
+    def leave(self, environ: Any) -> None:
+        """The server has no response to write."""
+        leave(environ)
+
     def websocket(self, engine: Engine, environ: Any, websocket: WebSocketConnection) -> WebSocketTransport:
         """A transport for the connection of this request; :meth:`carry_websocket` follows."""
         if access(environ) is Access.TAKE:
             return WebSocketTransport(self.loop(), engine, websocket)
-        return WebSocketTransport(Loop(self.selector()), engine, websocket)
+        return WebSocketTransport(Loop(make_poller(green_hub())), engine, websocket)
 
     def carry_websocket(self, transport: WebSocketTransport, environ: Any, head: bytes) -> None:
         """Let the transport have the connection.
@@ -109,6 +120,9 @@ class LoopBackend(ABC):
         back, so that some thread is always about to be free. A server with one
         thread has none to spare.
         """
+        if green_hub() is not None:
+            ready.wait(PARKED_POLL)  # greenlets are cheap
+            return
         if not environ.get("wsgi.multithread"):
             ready.wait(PARKED_STEP)
             return

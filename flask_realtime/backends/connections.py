@@ -17,6 +17,7 @@ from ..protocol.websocket import Closed, WebSocketConnection
 from ..server.logs import short
 from ..types import DisconnectReason
 from .loop import READ, WRITE
+from .sockets import has_bytes, is_tls
 
 if TYPE_CHECKING:
     from ..server.engine import Engine
@@ -98,7 +99,7 @@ class SocketConnection:
         elif not self._events:
             self.loop.register(self.sock, events, self)
         else:
-            self.loop.modify(self.sock, events, self)
+            self.loop.modify(self.sock, events)
         self._events = events
 
     def handle_events(self, mask: int) -> None:
@@ -124,7 +125,7 @@ class SocketConnection:
         elif not self._linger:
             self.receive(data)
             # TLS keeps decrypted bytes that no selector sees.
-            if isinstance(self.sock, ssl.SSLSocket) and not self._closed and self.sock.pending():
+            if is_tls(self.sock) and not self._closed and self.sock.pending():  # type: ignore[attr-defined]
                 self.loop.call_soon(lambda: self.handle_events(READ))
 
     def write(self, data: bytes) -> bool:
@@ -198,9 +199,9 @@ class SocketConnection:
             return
         self._linger = True
         self._unsent = None
-        if isinstance(self.sock, ssl.SSLSocket):
+        if is_tls(self.sock):
             with contextlib.suppress(OSError, ValueError):
-                self.sock.unwrap()  # says close_notify; its answer is not waited for
+                self.sock.unwrap()  # type: ignore[attr-defined] # says close_notify; its answer is not waited for
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
         self.watch(READ)
@@ -259,10 +260,11 @@ class WebSocketTransport(SocketConnection):
     def begin(self, sock: socket.socket, head: bytes, early: bytes) -> None:
         """Answer the handshake and go on (the loop's thread).
 
-        :param head: the 101 response.
+        :param head: the 101 response, where the server has not sent it.
         :param early: bytes that came right behind the request.
         """
-        self._out.insert(0, head)
+        if head:
+            self._out.insert(0, head)
         self.start(sock)
         self.flush()
         if early and not self._closed:
@@ -285,11 +287,8 @@ class WebSocketTransport(SocketConnection):
         """See :class:`.ports.WebSocketTransport`."""
         if self._closed or self.sock is None:
             return False
-        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
-            return True
         try:
-            # Of the plain socket: under TLS, encrypted bytes are bytes too.
-            return bool(socket.socket.recv(self.sock, 1, socket.MSG_PEEK))
+            return has_bytes(self.sock)
         except OSError:
             return False
 

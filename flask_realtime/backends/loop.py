@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import selectors
-import socket
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..server.heartbeat import DeadlineHeap, DeadlineOwner
 from ..server.ports import Scheduler
 from .clock import LoopClock
+from .patching import original
+from .pollers import READ, WRITE, Poller
+
+if TYPE_CHECKING:
+    import socket
 
 __all__ = ["READ", "WRITE", "Connection", "Loop"]
-
-READ = selectors.EVENT_READ
-WRITE = selectors.EVENT_WRITE
 
 logger = logging.getLogger("flask_realtime")
 
@@ -44,19 +44,19 @@ class Connection(Protocol):
 
 
 class Loop:
-    """Waits on a selector, in whatever thread :meth:`run` is called.
+    """Waits on a poller, in whatever thread or greenlet :meth:`run` is called.
 
-    :param selector: a fresh selector, of the kind that suits the threads.
+    :param poller: a fresh one, made for that thread.
     """
 
-    def __init__(self, selector: selectors.BaseSelector, clock: LoopClock | None = None) -> None:
+    def __init__(self, poller: Poller, clock: LoopClock | None = None) -> None:
         self.clock = clock or LoopClock()
         self.now = self.clock.now
-        self._selector = selector
-        self._waker, self._wakeable = socket.socketpair()
+        self._poller = poller
+        self._waker, self._wakeable = original("socket", "socketpair")()
         self._waker.setblocking(False)
         self._wakeable.setblocking(False)
-        selector.register(self._wakeable, READ, None)
+        poller.register(self._wakeable.fileno(), READ, None)
         self._ready: deque[Callable[[], None]] = deque()
         self._dirty: deque[Connection] = deque()
         # Weak: an engine lives as long as its app or its clients do.
@@ -96,7 +96,7 @@ class Loop:
     @property
     def quiet(self) -> bool:
         """It has no connections and nothing to do."""
-        return len(self._selector.get_map() or ()) <= 1 and not self._ready and not self._dirty
+        return len(self._poller) <= 1 and not self._ready and not self._dirty
 
     def stop(self) -> None:
         """Have :meth:`run` return after this turn."""
@@ -104,20 +104,24 @@ class Loop:
         self._sleeping = True
         self.wake()
 
+    def abandon(self) -> None:
+        """In a forked child: the loop is the parent's, and so are its sockets."""
+        self._stopped = True
+        self._poller.close()
+
     # From the loop's own thread
 
     def register(self, sock: socket.socket, events: int, connection: Connection) -> None:
         """Call ``connection.handle_events`` on these events."""
-        self._selector.register(sock, events, connection)
+        self._poller.register(sock.fileno(), events, connection)
 
-    def modify(self, sock: socket.socket, events: int, connection: Connection) -> None:
+    def modify(self, sock: socket.socket, events: int) -> None:
         """Change the events."""
-        self._selector.modify(sock, events, connection)
+        self._poller.modify(sock.fileno(), events)
 
     def unregister(self, sock: socket.socket) -> None:
         """No more events."""
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(sock)
+        self._poller.unregister(sock.fileno())
 
     def schedule_timeout(self, owner: DeadlineOwner, when: float) -> None:
         """Ask a connection at ``when``."""
@@ -128,25 +132,29 @@ class Loop:
         try:
             while not self._stopped:
                 self.turn()
+        except (OSError, ValueError):
+            if not self._stopped:  # see abandon()
+                raise
         finally:
-            self._selector.close()
+            self._poller.close()
             self._waker.close()
             self._wakeable.close()
 
     def turn(self, wait: bool = True) -> None:
         """Wait once, unless told not to; then read, do what is due, and write."""
+        self._poller.breathe()
         # From here on, others wake us; so what they have added before is seen below.
         self._sleeping = True
         timeout = 0.0 if self._ready or self._dirty or self._stopped or not wait else self._timeout()
         self.clock.sleeping(timeout)
-        events = self._selector.select(timeout)
+        events = self._poller.poll(timeout)
         self._sleeping = False
         now = self.clock.awake()
-        for key, mask in events:
-            if key.data is None:
+        for connection, mask in events:
+            if connection is None:
                 self._drain_waker()
             else:
-                self._guard(key.data.handle_events, mask)
+                self._guard(connection.handle_events, mask)
         while self._ready:
             self._guard(self._ready.popleft())
         self._guard(self._deadlines.handle_timeouts, now)

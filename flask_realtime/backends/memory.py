@@ -19,6 +19,7 @@ from ..types import DisconnectReason
 from .base import LoopBackend
 from .clock import LoopClock
 from .loop import Loop
+from .pollers import make_poller
 
 if TYPE_CHECKING:
     from ..server.session import Session
@@ -111,7 +112,7 @@ class MemoryBackend(LoopBackend):
         self.clock = VirtualClock()
         self.tasks: deque[Task] = deque()
         self.assistance: deque[Task] = deque()
-        self._loop = Loop(self.selector(), self.clock)
+        self._loop = Loop(make_poller(None), self.clock)
         self._schedulers: list[Scheduler] = []
 
     @property

@@ -7,21 +7,22 @@ dead end, not the client. It needs no patching and never learns of it.
 
 Where a socket can't be taken (TLS inside the process: the keys are in the
 server's object; no ``dup2`` for sockets on Windows), it may still be *borrowed*
-by the thread that serves the request, for as long as the connection lives.
+by the thread or greenlet that serves the request, for as long as the connection lives.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..server.ports import Access
 from ..types import Environ
+from .sockets import adopt, dead_end, is_tls
 
-__all__ = ["Taken", "access", "borrow", "leave_behind", "take_over"]
+__all__ = ["Taken", "access", "borrow", "hasten", "is_upgraded", "leave", "leave_behind", "take_over"]
 
 
 class Taken(NamedTuple):
@@ -32,8 +33,10 @@ class Taken(NamedTuple):
 
 
 class _Found(NamedTuple):
-    sock: socket.socket
+    sock: Any
     read_ahead: Callable[[], bytes]
+    #: the request has a greenlet of its own, whatever ``wsgi.multithread`` says
+    green: bool = False
 
 
 def access(environ: Environ) -> Access:
@@ -41,10 +44,15 @@ def access(environ: Environ) -> Access:
     found = _find(environ)
     if found is None:
         return Access.NONE
-    if isinstance(found.sock, ssl.SSLSocket) or os.name == "nt":
+    if is_tls(found.sock) or os.name == "nt":
         # The only thread of a server must not be parked: nobody else would be served.
-        return Access.BORROW if environ.get("wsgi.multithread") else Access.NONE
+        return Access.BORROW if found.green or environ.get("wsgi.multithread") else Access.NONE
     return Access.TAKE
+
+
+def is_upgraded(environ: Environ) -> bool:
+    """Whether the server has answered the websocket handshake itself (gevent-websocket does)."""
+    return environ.get("wsgi.websocket") is not None
 
 
 def take_over(environ: Environ) -> Taken:
@@ -54,9 +62,9 @@ def take_over(environ: Environ) -> Taken:
     """
     found = _find(environ)
     assert found is not None
-    with _dead_end() as dead_end:  # first: a process may be out of descriptors
-        ours = socket.socket(fileno=os.dup(found.sock.fileno()))
-        os.dup2(dead_end.fileno(), found.sock.fileno(), inheritable=False)
+    with dead_end() as end:  # first: a process may be out of descriptors
+        ours = adopt(os.dup(found.sock.fileno()))
+        os.dup2(end.fileno(), found.sock.fileno(), inheritable=False)
     # Only now: with nothing buffered this reads the dead end, and can't block.
     return Taken(ours, found.read_ahead())
 
@@ -75,15 +83,32 @@ def borrow(environ: Environ) -> Taken:
 
 def leave_behind(sock: socket.socket) -> None:
     """Put a dead end in the place of a server's socket."""
-    with _dead_end() as dead_end:
-        os.dup2(dead_end.fileno(), sock.fileno(), inheritable=False)
+    with dead_end() as end:
+        os.dup2(end.fileno(), sock.fileno(), inheritable=False)
 
 
-def _dead_end() -> socket.socket:
-    """A socket whose peer is closed."""
-    ours, theirs = socket.socketpair()
-    theirs.close()
-    return ours
+def hasten(environ: Environ) -> None:
+    """Have the server write the response to this request at once, in whatever pieces."""
+    if "eventlet.input" in environ:
+        # It would ask for the end of the body before it has written it.
+        environ["eventlet.minimum_write_chunk_size"] = 0  # type: ignore[index]
+        return
+    found = _find_pywsgi(environ)
+    if found is not None:
+        # It writes the headers apart, and the client's delayed acknowledgement would hold the body back.
+        with contextlib.suppress(OSError):
+            found.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def leave(environ: Environ) -> None:
+    """Tell a server that wants to know it that there is no response to write."""
+    websocket = environ.get("wsgi.websocket")
+    if websocket is not None:
+        websocket.stream = None  # gevent-websocket: it is closed
+    if "eventlet.input" in environ:
+        from eventlet import wsgi
+
+        wsgi.WSGI_LOCAL.already_handled = True
 
 
 def _find(environ: Environ) -> _Found | None:
@@ -94,7 +119,21 @@ def _find(environ: Environ) -> _Found | None:
     # On HTTP/2 the socket carries other requests too.
     if sock is not None and environ.get("HTTP_VERSION") != "2":
         return _Found(sock, lambda: _gunicorn_read_ahead(environ["wsgi.input"]))
-    return None
+    stream = environ.get("eventlet.input")
+    if stream is not None:
+        return _Found(stream.get_socket(), lambda: _peek(stream.rfile), green=True)
+    return _find_pywsgi(environ)
+
+
+def _find_pywsgi(environ: Environ) -> _Found | None:
+    """gevent's server: the body is a stream of its own, or where an upgrade is asked for, the connection."""
+    stream = environ.get("wsgi.input")
+    if type(stream).__module__ == "gevent.pywsgi":
+        stream = stream.rfile  # type: ignore[union-attr]
+    sock = getattr(getattr(stream, "raw", None), "_sock", None)
+    if not type(sock).__module__.startswith("gevent."):
+        return None
+    return _Found(sock, lambda: _peek(stream), green=True)
 
 
 def _peek(stream: Any) -> bytes:

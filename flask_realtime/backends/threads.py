@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import selectors
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from .events import make_event
 from .lifecycle import drain_at_exit
 from .loop import Loop
 from .pool import ThreadPool
+from .process_loop import ProcessLoop
 
 __all__ = ["ThreadsBackend"]
 
@@ -23,37 +23,11 @@ __all__ = ["ThreadsBackend"]
 ASSISTANTS = 2
 
 
-class _ProcessLoop:
-    """The one loop of the process, started when first needed, in the process that needs it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: Loop | None = None
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._reset)
-
-    def _reset(self) -> None:
-        # The thread did not come with us; what it owned belongs to the parent.
-        self._lock = threading.Lock()
-        self._loop = None
-
-    def get(self) -> Loop:
-        loop = self._loop
-        if loop is None:
-            with self._lock:
-                loop = self._loop
-                if loop is None:
-                    loop = self._loop = Loop(selectors.DefaultSelector())
-                    threading.Thread(target=loop.run, name="flask-realtime-loop", daemon=True).start()
-        return loop
-
-    @property
-    def running(self) -> Loop | None:
-        """The loop, if it was started."""
-        return self._loop
+def _start_thread(run: Callable[[], None]) -> None:
+    threading.Thread(target=run, name="flask-realtime-loop", daemon=True).start()
 
 
-_process_loop = _ProcessLoop()
+_process_loop = ProcessLoop(_start_thread)
 
 
 class ThreadsBackend(LoopBackend):

@@ -59,11 +59,12 @@ class Request:
 
 @dataclass(slots=True)
 class Reply:
-    """A complete response."""
+    """A complete response; of a refusal, with its reason."""
 
     status: int
     headers: Headers = field(default_factory=list)
     body: bytes = b""
+    reason: str = ""
 
     @property
     def status_line(self) -> str:
@@ -256,9 +257,8 @@ class HTTPGateway:
             headers.append(("Vary", "Origin"))
         if isinstance(error, HandshakeError):
             headers += error.headers
-        return Reply(
-            error.status, headers, msgspec.json.encode({"code": int(error.code), "message": error.message})
-        )
+        body = msgspec.json.encode({"code": int(error.code), "message": error.message})
+        return Reply(error.status, headers, body, reason=error.message)
 
     def payload_reply(self, request: Request, payload: bytes, sid: str | None = None) -> Reply:
         """A polling payload; compressed where the client and the options want it.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 from wsgiref.util import is_hop_by_hop
 
 from ..protocol.engineio.request import ErrorCode
 from ..protocol.errors import RemoteProtocolError
-from ..protocol.websocket import CloseCode, PerMessageDeflate, WebSocketConnection
+from ..protocol.websocket import CloseCode, PerMessageDeflate, WebSocketConnection, encode_close
 from ..server.logs import short
 from ..server.ports import Access, Backend, Event, Poll, WebSocketTransport
 from ..types import DisconnectReason
@@ -51,12 +52,24 @@ class WSGIBackend(Backend, Protocol):
         """How the connection of this request can be had."""
         ...
 
+    def hasten(self, environ: Any) -> None:
+        """Have the server write the response at once."""
+        ...
+
+    def is_upgraded(self, environ: Any) -> bool:
+        """The server has answered the websocket handshake itself."""
+        ...
+
     def websocket(self, engine: Engine, environ: Any, websocket: WebSocketConnection) -> WSGITransport: ...
 
     def carry_websocket(self, transport: Any, environ: Any, head: bytes) -> None: ...
 
     def answer(self, engine: Engine, environ: Any, response: bytes) -> None:
         """Take the connection over, answer on it and close it."""
+        ...
+
+    def leave(self, environ: Any) -> None:
+        """The connection was taken, or has ended: the server has no response to write."""
         ...
 
     def hold_poll(
@@ -73,27 +86,43 @@ class SocketMiddleware:
     :param wsgi_app: gets the rest.
     :param path: such as ``"socket.io"``.
     :param prepare: makes what is kept of a handshake's environ.
+    :param choose: the backend for this process, given the present one: asked before the first request.
     """
 
     def __init__(
         self,
         engine: Engine,
-        backend: WSGIBackend,
         wsgi_app: WSGIApp,
         path: str,
         prepare: Callable[[dict[str, Any]], Any],
+        choose: Callable[[WSGIBackend], WSGIBackend],
     ) -> None:
         self.engine = engine
-        self.backend = backend
         self.wsgi_app = wsgi_app
         self._path = "/" + path.strip("/")
         self._gateway = HTTPGateway(engine)
         self._prepare = prepare
+        self._choose = choose
+        self._serving = 0  # the process whose backend was chosen
+
+    @property
+    def backend(self) -> WSGIBackend:
+        """The engine's, which is one for WSGI servers."""
+        return self.engine.backend  # type: ignore[return-value]
+
+    def _begin_serving(self) -> None:
+        self._serving = os.getpid()
+        chosen = self._choose(self.backend)
+        if chosen is not self.backend:
+            self.engine.use(chosen)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path != self._path and not path.startswith(self._path + "/"):
             return self.wsgi_app(environ, start_response)
+        if self._serving != os.getpid():
+            self._begin_serving()
+        self.backend.hasten(environ)
         request = _request(environ)
         asked = self._gateway.understand(request)
         try:
@@ -108,8 +137,10 @@ class SocketMiddleware:
         if request.header("Upgrade") is not None and self.backend.access(environ) is Access.TAKE:
             # A refused upgrade ends its connection, and a WSGI server would not let us say so.
             with contextlib.suppress(OSError):
-                self.backend.answer(self.engine, environ, render_response(asked))
-                return _taken(start_response, asked.status_line)
+                late = self.backend.is_upgraded(environ)
+                answer = _refusal_frame(asked) if late else render_response(asked)
+                self.backend.answer(self.engine, environ, answer)
+                return self._taken(environ, start_response, asked.status_line)
         _start(asked, start_response)
         # A server need not cut the body of an answer to HEAD.
         return [b"" if request.method == "HEAD" else asked.body]
@@ -142,7 +173,7 @@ class SocketMiddleware:
             answer = self._begin_poll(session, poll)
             if answer is None:
                 self._take_poll(session, poll, take)
-                return _taken(start_response, "200 OK")
+                return self._taken(environ, start_response, "200 OK")
         else:
             ready = self.backend.event()
             poll = Poll(ready.set)
@@ -191,7 +222,12 @@ class SocketMiddleware:
             return answer
 
     def _answer_now(
-        self, session: Session, poll: Poll, request: Request, start_response: StartResponse, sid: str
+        self,
+        session: Session,
+        poll: Poll,
+        request: Request,
+        start_response: StartResponse,
+        sid: str,
     ) -> Iterable[bytes]:
         answer = self._begin_poll(session, poll)
         assert answer is not None  # the OPEN packet
@@ -224,7 +260,8 @@ class SocketMiddleware:
             raise RemoteProtocolError(
                 "this web server gives no access to its sockets; use polling", code=ErrorCode.BAD_REQUEST
             )
-        deflate = asked.handshake.deflate
+        upgraded = self.backend.is_upgraded(environ)
+        deflate = None if upgraded else asked.handshake.deflate
         transport = self.backend.websocket(
             engine,
             environ,
@@ -244,11 +281,19 @@ class SocketMiddleware:
                 transport.session = engine.session(asked.sid)
                 self._begin_upgrade(transport)
         try:
-            self.backend.carry_websocket(transport, environ, asked.handshake.response(headers))
+            head = b"" if upgraded else asked.handshake.response(headers)
+            self.backend.carry_websocket(transport, environ, head)
         except OSError as error:
             transport.session.transport_closed(transport, DisconnectReason.TRANSPORT_ERROR)
             raise _not_taken(error) from error
-        return _taken(start_response, "101 Switching Protocols")
+        return self._taken(environ, start_response, "101 Switching Protocols")
+
+    def _taken(self, environ: dict[str, Any], start_response: StartResponse, status: str) -> Iterable[bytes]:
+        """Leave the call; whatever the server still writes goes to a dead end."""
+        self.backend.leave(environ)
+        # The status is for the server's access log.
+        start_response(status, [] if status.startswith("1") else [("Content-Length", "0")])
+        return [b""]
 
     def _begin_upgrade(self, transport: WSGITransport) -> None:
         try:
@@ -297,6 +342,11 @@ class _CommittedBody:
                     self._session.poll_failed(poll)
 
 
+def _refusal_frame(refusal: Reply) -> bytes:
+    """A refusal where the server has already said that the handshake succeeded."""
+    return encode_close(CloseCode.POLICY_VIOLATION, refusal.reason)
+
+
 def _not_taken(error: OSError) -> RemoteProtocolError:
     """The client has gone, or the process has no more descriptors."""
     return RemoteProtocolError(f"the connection could not be taken over: {error}", status=503)
@@ -312,12 +362,6 @@ def _start(reply: Reply, start_response: StartResponse) -> None:
     if reply.status != 204:  # RFC 9110, section 8.6
         headers.append(("Content-Length", str(len(reply.body))))
     start_response(reply.status_line, headers)
-
-
-def _taken(start_response: StartResponse, status: str) -> Iterable[bytes]:
-    # Whatever the server writes goes to a dead end; the status is for its access log.
-    start_response(status, [] if status.startswith("1") else [("Content-Length", "0")])
-    return [b""]
 
 
 def _request(environ: dict[str, Any]) -> Request:

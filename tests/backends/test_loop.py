@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import selectors
 import socket
 import threading
 import time
@@ -13,13 +12,14 @@ from typing import Any
 import pytest
 
 from flask_realtime.backends.loop import READ, Loop
+from flask_realtime.backends.pollers import make_poller
 
 
 class RunningLoop:
     """A loop in a thread of its own."""
 
     def __init__(self) -> None:
-        self.loop = Loop(selectors.DefaultSelector())
+        self.loop = Loop(make_poller(None))
         self.thread = threading.Thread(target=self.loop.run, daemon=True)
         self.thread.start()
 
@@ -39,7 +39,7 @@ def running() -> Iterator[RunningLoop]:
 @pytest.fixture
 def turned() -> Iterator[Loop]:
     """A loop that the test turns."""
-    loop = Loop(selectors.DefaultSelector())
+    loop = Loop(make_poller(None))
     yield loop
     loop.stop()
     loop.run()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import selectors
 import threading
 from typing import Any
 
@@ -17,6 +16,7 @@ from engine_driver import NOTHING, EngineClient, MakeWorld, World, event_packet,
 from flask_realtime.backends.clock import LoopClock
 from flask_realtime.backends.loop import Loop
 from flask_realtime.backends.memory import MemoryBackend
+from flask_realtime.backends.pollers import SelectorPoller
 from flask_realtime.exceptions import CallTimeoutError, ClientGoneError, ConnectionRefusedError
 from flask_realtime.server.inbox import Inbox
 from flask_realtime.types import DisconnectReason, Target
@@ -976,17 +976,17 @@ class Test7Heartbeats:
         assert not client.closed
 
 
-class StallingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class StallingPoller(SelectorPoller):
     """Wakes up late."""
 
     def __init__(self, backend: StallingBackend) -> None:
-        super().__init__()
+        super().__init__(None)
         self._backend = backend
 
-    def select(self, timeout: float | None = None) -> Any:
+    def poll(self, timeout: float | None = None) -> Any:
         self._backend.time += self._backend.stall_in_select
         self._backend.stall_in_select = 0.0
-        return super().select(0)
+        return super().poll(0)
 
 
 class StallingBackend(MemoryBackend):
@@ -996,7 +996,7 @@ class StallingBackend(MemoryBackend):
         super().__init__()
         self.close()
         self.stall_in_select = 0.0
-        self._loop = Loop(StallingSelector(self), LoopClock(lambda: self.time))
+        self._loop = Loop(StallingPoller(self), LoopClock(lambda: self.time))
 
     def now(self) -> float:
         return self._loop.now()

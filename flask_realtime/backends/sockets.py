@@ -1,0 +1,40 @@
+"""Small things about sockets that hold whoever has made them: the standard library, gevent or eventlet."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from .patching import original
+
+__all__ = ["adopt", "dead_end", "has_bytes", "is_tls"]
+
+
+def is_tls(sock: Any) -> bool:
+    """Whether it speaks TLS; gevent's class for that is not one of :mod:`ssl`."""
+    return hasattr(sock, "pending")
+
+
+def adopt(fd: int) -> socket.socket:
+    """A socket of a descriptor that is ours now; one that never switches greenlets."""
+    sock: socket.socket = original("socket", "socket")(fileno=fd)
+    return sock
+
+
+def dead_end() -> socket.socket:
+    """A socket whose peer is closed."""
+    ours, theirs = original("socket", "socketpair")()
+    theirs.close()
+    sock: socket.socket = ours
+    return sock
+
+
+def has_bytes(sock: Any) -> bool:
+    """Whether the peer has sent something that was not read; of TLS, also what is still encrypted."""
+    if is_tls(sock):
+        if sock.pending():
+            return True
+        with adopt(os.dup(sock.fileno())) as plain:
+            return bool(plain.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    return bool(sock.recv(1, socket.MSG_PEEK))
