@@ -16,6 +16,7 @@ __all__ = ["CookieConfig", "ServerConfig"]
 logger = logging.getLogger("flask_realtime")
 
 TRANSPORTS = ("polling", "websocket")
+ASYNC_MODES = ("threading", "gevent", "eventlet", "gevent_uwsgi")
 CONFIG_PREFIX = "SOCKETIO_"
 
 
@@ -145,8 +146,8 @@ class ServerConfig:
                 raise ValueError(f"{f.name} must be a number, not {value!r}")
             if not math.isfinite(value) or value < 0 or (value == 0 and f.name not in MAY_BE_ZERO):
                 raise ValueError(f"{f.name} must be positive and finite, not {value!r}")
-        if self.async_mode not in (None, "threading"):
-            raise UnsupportedOptionError(f"async_mode={self.async_mode!r}: this version runs on threads only")
+        if self.async_mode not in (None, *ASYNC_MODES):
+            raise ValueError(f"async_mode must be one of {', '.join(ASYNC_MODES)}, not {self.async_mode!r}")
 
     @property
     def client_handlers(self) -> int:

@@ -13,6 +13,8 @@ from .server.raw import RawHandlers, RawServer
 if TYPE_CHECKING:
     from flask import Flask
 
+    from .gateways.asgi import ASGIApp
+
 __all__ = ["EngineIO"]
 
 H = TypeVar("H", bound=Callable[..., Any])
@@ -32,7 +34,10 @@ class EngineIO:
         self._handlers = RawHandlers()
         self._runner = ServerRunner()
         self._server: RawServer | None = None
+        #: the web server, while :meth:`run` runs
         self.wsgi_server: Any = None
+        #: how the app is served, as the option takes it
+        self.async_mode: str = options.get("async_mode") or "threading"
         ServerConfig.from_options(self._options)
         if app is not None:
             self.init_app(app)
@@ -73,6 +78,15 @@ class EngineIO:
     def run(self, app: Flask, host: str | None = None, port: int | None = None, **options: Any) -> None:
         """Serve the app, as :meth:`.SocketIO.run`."""
         self._runner.run(app, self, host, port, **options)
+
+    def asgi_app(self, app: Flask, *, workers: int = 32) -> ASGIApp:
+        """The app for an ASGI server, as :meth:`.SocketIO.asgi_app`."""
+        from .asgi import make_asgi_app
+
+        state = app.extensions.get("engineio")
+        if state is None:
+            raise RuntimeError("call EngineIO.init_app(app) first")
+        return make_asgi_app(app, state, workers)
 
     def stop(self) -> None:
         """Stop it, as :meth:`.SocketIO.stop`."""

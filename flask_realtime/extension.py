@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import flask
 
 from .adapters import MemoryAdapter
+from .backends.patching import patched_by
 from .config import ServerConfig
 from .mounting import mount, state_of
 from .namespace import Namespace
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
+    from .gateways.asgi import ASGIApp
     from .server.ports import Backend, Joinable
     from .test_client import SocketIOTestClient
 
@@ -59,7 +61,8 @@ class SocketIO:
         self.wsgi_server: Any = None
         #: :attr:`manage_session`, where it was set for all apps at once
         self.manage_session_override: bool | None = None
-        self.async_mode = "threading"
+        #: how the app is served, as the option takes it; known for sure when a server runs
+        self.async_mode = options.get("async_mode") or patched_by() or "threading"
         self.handlers: list[tuple[str, Handler, str]] = []
         self.namespace_handlers: list[Namespace] = []
         self.exception_handlers: dict[str, Handler] = {}
@@ -81,6 +84,7 @@ class SocketIO:
         state.owner = self._dispatcher
         app.extensions[KEY] = state
         app.extensions[COMPATIBLE_KEY] = self
+        self.async_mode = config.async_mode or patched_by() or "threading"
         self.server = state.server
         self.sockio_mw = state.middleware
 
@@ -350,6 +354,23 @@ class SocketIO:
     def run(self, app: Flask, host: str | None = None, port: int | None = None, **options: Any) -> None:
         """Serve the app until Ctrl-C, SIGTERM or :meth:`stop` (options: :meth:`.ServerRunner.run`)."""
         self._runner.run(app, self, host, port, **options)
+
+    def asgi_app(self, app: Flask, *, workers: int = 32) -> ASGIApp:
+        """The app for an ASGI server: ``asgi_app = socketio.asgi_app(app)``, ``uvicorn module:asgi_app``.
+
+        Clients are served by the server's event loop, without a thread for each; ``async def`` handlers
+        run there too. Views run in threads, through a2wsgi (see :class:`.FlaskASGI`).
+
+        :param workers: how many views may run at once.
+        :raises ImportError: a2wsgi is not installed (``flask-realtime[asgi]``).
+        :raises RuntimeError: :meth:`init_app` was not called with this app.
+        """
+        from .asgi import make_asgi_app
+
+        state = state_of(app)
+        if state is None:
+            raise RuntimeError("call SocketIO.init_app(app) first")
+        return make_asgi_app(app, state, workers)
 
     def stop(self) -> None:
         """Stop the server that :meth:`run` has started; clients are told.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from .backends import uwsgi_server
 from .backends.choice import choose_backend
 from .backends.lifecycle import drain_on_sigterm, drain_with_gunicorn, watch
 from .context import slim_environ
@@ -56,6 +57,7 @@ def insert_middleware(app: Flask, make: Callable[[Any], SocketMiddleware]) -> So
 
 def mount(app: Flask, config: ServerConfig, make_server: Callable[[Backend], Any]) -> AppState:
     """Make a server, put it under the app, and have it drained at the end."""
+    uwsgi_server.check_options()
     choose = partial(choose_backend, config.handler_threads)
     server = make_server(choose())
     middleware = insert_middleware(

@@ -53,6 +53,7 @@ LAYERS = {
     "server": Layer(LEAVES | {"protocol", "adapters"}, MSGSPEC, WAITING | CLOCKS),
     "gateways": Layer(LEAVES | {"protocol", "adapters", "server"}, ANYTHING, WAITING | {"flask"}),
     "backends": Layer(LEAVES | {"protocol", "adapters", "server"}, ANYTHING, frozenset({"flask"})),
+    "servers": Layer(LEAVES | {"backends"}, ANYTHING, frozenset({"asyncio", "threading"})),
 }
 #: Modules beside the rooms (``extension.py``, ``context.py``, ...) know everyone, and wait for no one.
 TOP = Layer(ANYTHING, ANYTHING, WAITING)

@@ -8,26 +8,31 @@ import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from ..server.drain import drain as drain_engines
+from . import uwsgi_server
 from .connections import LINGER
 from .coroutines import stop_own_loop
+from .patching import patched_by, start_thread, throw_into_main
 
 if TYPE_CHECKING:
     from ..server.engine import Engine
     from .loop import Loop
 
 __all__ = [
+    "cut_short",
     "drain",
     "drain_at_exit",
     "drain_on_sigterm",
     "drain_then",
     "drain_with_gunicorn",
     "revive",
+    "stopping_on_signals",
     "watch",
 ]
 
@@ -117,7 +122,13 @@ def drain_then(finish: Callable[[], object]) -> None:
         drain(serving=True)
         finish()
 
-    threading.Thread(target=work, name="flask-realtime-drain", daemon=True).start()
+    start_thread(work, "flask-realtime-drain")
+
+
+def cut_short() -> None:
+    """Somebody can't wait for the drain that has begun."""
+    if _drain is not None:
+        _drain.cut_short = True
 
 
 def drain_at_exit(loop: Loop) -> None:
@@ -126,7 +137,9 @@ def drain_at_exit(loop: Loop) -> None:
     if _registered_by != os.getpid():
         _registered_by = os.getpid()
         _loop = loop
-        atexit.register(_drain_of, os.getpid())
+        drain_this = partial(_drain_of, os.getpid())
+        atexit.register(drain_this)
+        uwsgi_server.at_exit(drain_this)
 
 
 def _drain_of(pid: int) -> None:
@@ -142,8 +155,6 @@ def drain_on_sigterm() -> None:
     Does nothing outside the main thread, or where the signal has a handler
     already (a server such as gunicorn has its own, and exits in its own way).
     """
-    if threading.current_thread() is not threading.main_thread():
-        return
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         return
     received = 0
@@ -152,10 +163,47 @@ def drain_on_sigterm() -> None:
         nonlocal received
         received += 1
         if received > 1:
-            if _drain is not None:
-                _drain.cut_short = True
-            raise SystemExit(0)
+            cut_short()
+            _exit()
         # The second signal, which ends the process, is then our own.
         drain_then(partial(os.kill, os.getpid(), signal.SIGTERM))
 
-    signal.signal(signal.SIGTERM, handle)
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, handle)
+
+
+def _exit() -> None:
+    if patched_by() is None:
+        raise SystemExit(0)
+    throw_into_main(SystemExit(0))
+
+
+@contextmanager
+def stopping_on_signals(stop: Callable[[], object]) -> Iterator[list[int]]:
+    """In this block, SIGTERM and SIGINT drain while HTTP is served, then ``stop``; a second one just stops.
+
+    Only in the main thread, and only for signals that nobody else handles.
+
+    :returns: the signals that have come.
+    """
+    received: list[int] = []
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        received.append(signum)
+        if len(received) == 1:
+            drain_then(stop)
+        else:
+            cut_short()
+            # Not here: the server may run below us on this very stack.
+            start_thread(stop, "flask-realtime-stop")
+
+    ours = []
+    with suppress(ValueError):  # not the main thread
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(signum) in (signal.SIG_DFL, signal.default_int_handler):
+                ours.append((signum, signal.signal(signum, handle)))
+    try:
+        yield received
+    finally:
+        for signum, previous in ours:
+            signal.signal(signum, previous)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..server.heartbeat import DeadlineHeap, DeadlineOwner
 from ..server.ports import Scheduler
 from .clock import LoopClock
-from .patching import original
+from .patching import original, patched_by, throw_into_main
 from .pollers import READ, WRITE, Poller
 
 if TYPE_CHECKING:
@@ -131,7 +131,13 @@ class Loop:
         """Turn until stopped."""
         try:
             while not self._stopped:
-                self.turn()
+                try:
+                    self.turn()
+                except (KeyboardInterrupt, SystemExit) as interruption:
+                    if patched_by() is None:
+                        raise
+                    # A signal has hit this greenlet; the loop has last words to write.
+                    throw_into_main(interruption)
         except (OSError, ValueError):
             if not self._stopped:  # see abandon()
                 raise

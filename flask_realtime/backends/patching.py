@@ -8,10 +8,13 @@ native threads' locks), so it asks for them here, when it needs them.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import threading
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["green_hub", "native_thread", "original", "patched_by"]
+__all__ = ["green_hub", "native_thread", "original", "patched_by", "start_thread", "throw_into_main"]
 
 
 def patched_by() -> str | None:
@@ -53,3 +56,42 @@ def green_hub() -> str | None:
     if eventlet is not None and getattr(eventlet._threadlocal, "hub", None) is not None:
         return "eventlet"
     return None
+
+
+def throw_into_main(error: BaseException) -> None:
+    """Raise an error in the main greenlet of a patched process, soon.
+
+    What a signal handler raises would hit whichever greenlet runs at the moment.
+    """
+    if patched_by() == "gevent":
+        hub = sys.modules["gevent"].get_hub()
+        hub.loop.run_callback_threadsafe(hub.parent.throw, error)  # which wakes the hub
+    else:
+        hub = importlib.import_module("eventlet.hubs").get_hub()
+        hub.schedule_call_global(0, hub.greenlet.parent.throw, error)
+        _wake_eventlet(hub)
+
+
+def start_thread(function: Callable[[], object], name: str) -> None:
+    """Run a function in a thread, or a greenlet where the process is patched. Also from a signal handler."""
+    library = patched_by()
+    if library == "gevent":
+        gevent = sys.modules["gevent"]
+        gevent.get_hub().loop.run_callback_threadsafe(gevent.spawn_raw, function)  # which wakes the hub
+    elif library == "eventlet":
+        sys.modules["eventlet"].spawn_n(function)
+        _wake_eventlet(importlib.import_module("eventlet.hubs").get_hub())
+    else:
+        threading.Thread(target=function, name=name, daemon=True).start()
+
+
+def _wake_eventlet(hub: Any) -> None:
+    """Have the hub look at its timers: a signal handler runs inside its sleep, which goes on afterwards."""
+    reader, writer = os.pipe()
+    os.close(writer)  # the end of file is readable
+
+    def woken(fd: int) -> None:
+        hub.remove(listener)
+        os.close(fd)
+
+    listener = hub.add(hub.READ, reader, woken, lambda *_: None, lambda: None)

@@ -1,17 +1,23 @@
-"""A bounded pool of reused threads, for handlers."""
+"""Bounded pools of reused threads, for handlers and for our own short work."""
 
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
-__all__ = ["ThreadPool"]
+from ..server.ports import Event, Joinable
+from .events import make_event
+
+__all__ = ["ThreadPool", "ThreadPools"]
 
 IDLE = 30.0  # seconds after which a thread without work ends
+ASSISTANTS = 2
 
 logger = logging.getLogger("flask_realtime")
 
@@ -96,3 +102,54 @@ class ThreadPool:
                 return False  # something came at the last moment
             self._threads -= 1
             return True
+
+
+class ThreadPools:
+    """The part of a :class:`.ports.Backend` that is the same wherever handlers run in real threads.
+
+    :param handler_threads: the size of the handlers' pool.
+    """
+
+    def __init__(self, handler_threads: int) -> None:
+        self._handler_threads = handler_threads
+        self._own_pools: tuple[ThreadPool, ThreadPool] | None = None
+        self._pools_owner = 0
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """See :class:`.ports.Backend`."""
+        return threading.RLock()
+
+    def event(self) -> Event:
+        """See :class:`.ports.Backend`."""
+        return make_event()
+
+    def submit(self, function: Callable[..., None], *args: Any) -> None:
+        """See :class:`.ports.Backend`."""
+        self._pools()[0].submit(function, *args)
+
+    def assist(self, function: Callable[..., None], *args: Any) -> None:
+        """See :class:`.ports.Backend`."""
+        self._pools()[1].submit(function, *args)
+
+    def lend(self, seconds: float) -> None:
+        """See :class:`.ports.Backend`."""
+        self._pools()[0].lend(seconds)
+
+    def _pools(self) -> tuple[ThreadPool, ThreadPool]:
+        """For handlers, and for our own short work, which must not wait for them."""
+        pools = self._own_pools
+        if pools is None or self._pools_owner != os.getpid():
+            # Pools that were inherited by a fork have lost their threads.
+            pools = self._own_pools = ThreadPool(self._handler_threads), ThreadPool(ASSISTANTS)
+            self._pools_owner = os.getpid()
+        return pools
+
+    def spawn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Joinable:
+        """See :class:`.ports.Backend`."""
+        thread = threading.Thread(target=function, args=args, kwargs=kwargs, daemon=True)
+        thread.start()
+        return thread
+
+    def sleep(self, seconds: float) -> None:
+        """See :class:`.ports.Backend`."""
+        time.sleep(seconds)

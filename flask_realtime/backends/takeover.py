@@ -16,10 +16,11 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from ..server.ports import Access
 from ..types import Environ
+from . import uwsgi_server
 from .sockets import adopt, dead_end, is_tls
 
 __all__ = ["Taken", "access", "borrow", "hasten", "is_upgraded", "leave", "leave_behind", "take_over"]
@@ -37,6 +38,8 @@ class _Found(NamedTuple):
     read_ahead: Callable[[], bytes]
     #: the request has a greenlet of its own, whatever ``wsgi.multithread`` says
     green: bool = False
+    #: what to put in its place
+    dead_end: Callable[[], socket.socket | IO[bytes]] = dead_end
 
 
 def access(environ: Environ) -> Access:
@@ -62,7 +65,7 @@ def take_over(environ: Environ) -> Taken:
     """
     found = _find(environ)
     assert found is not None
-    with dead_end() as end:  # first: a process may be out of descriptors
+    with found.dead_end() as end:  # first: a process may be out of descriptors
         ours = adopt(os.dup(found.sock.fileno()))
         os.dup2(end.fileno(), found.sock.fileno(), inheritable=False)
     # Only now: with nothing buffered this reads the dead end, and can't block.
@@ -122,6 +125,11 @@ def _find(environ: Environ) -> _Found | None:
     stream = environ.get("eventlet.input")
     if stream is not None:
         return _Found(stream.get_socket(), lambda: _peek(stream.rfile), green=True)
+    descriptor = uwsgi_server.descriptor(environ)
+    if descriptor is not None:
+        # What it may have read behind the request, it gives to nobody. (A client that is told to wait
+        # for the handshake's answer, as RFC 6455 does in 4.1, sends nothing so early.)
+        return _Found(descriptor, bytes, dead_end=uwsgi_server.dead_end)
     return _find_pywsgi(environ)
 
 

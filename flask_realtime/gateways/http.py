@@ -30,6 +30,7 @@ __all__ = [
     "Request",
     "UpgradeRequested",
     "render_response",
+    "request_of",
 ]
 
 Headers = list[tuple[str, str]]
@@ -95,6 +96,40 @@ class UpgradeRequested:
 
     sid: str | None
     handshake: Handshake
+
+
+def request_of(environ: dict[str, Any]) -> Request:
+    """The request that a WSGI environ describes."""
+
+    def header(name: str) -> str | None:
+        key = name.upper().replace("-", "_")
+        value = environ.get(key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}")
+        return None if value is None else str(value)
+
+    length = environ.get("CONTENT_LENGTH") or None
+    chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+    return Request(
+        method=environ.get("REQUEST_METHOD", "GET"),
+        query_string=environ.get("QUERY_STRING", ""),
+        header=header,
+        content_length=_length(length),
+        chunked=chunked and bool(environ.get("wsgi.input_terminated")),
+        own_origin=f"{environ.get('wsgi.url_scheme', 'http')}://{_host(environ)}",
+        environ=environ,
+    )
+
+
+def _length(value: str | None) -> int | None:
+    if value is None:
+        return None
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else -1
+
+
+def _host(environ: dict[str, Any]) -> str:
+    host = environ.get("HTTP_HOST")
+    if host:
+        return str(host)
+    return f"{environ.get('SERVER_NAME', 'localhost')}:{environ.get('SERVER_PORT', '80')}"
 
 
 def render_response(reply: Reply) -> bytes:
@@ -228,7 +263,7 @@ class HTTPGateway:
             yield body
             with engine.lock:
                 session.receive_payload(body.complete())
-        except RemoteProtocolError:
+        except BaseException:  # also where the reader is cancelled: what it has read is lost
             with engine.lock:
                 session.fail()
             raise

@@ -23,6 +23,7 @@ from .http import (
     Request,
     UpgradeRequested,
     render_response,
+    request_of,
 )
 
 if TYPE_CHECKING:
@@ -110,6 +111,10 @@ class SocketMiddleware:
         """The engine's, which is one for WSGI servers."""
         return self.engine.backend  # type: ignore[return-value]
 
+    def is_ours(self, path: str) -> bool:
+        """Whether requests for this path are for the engine."""
+        return path == self._path or path.startswith(self._path + "/")
+
     def _begin_serving(self) -> None:
         self._serving = os.getpid()
         chosen = self._choose(self.backend)
@@ -117,13 +122,12 @@ class SocketMiddleware:
             self.engine.use(chosen)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        if path != self._path and not path.startswith(self._path + "/"):
+        if not self.is_ours(environ.get("PATH_INFO", "")):
             return self.wsgi_app(environ, start_response)
         if self._serving != os.getpid():
             self._begin_serving()
         self.backend.hasten(environ)
-        request = _request(environ)
+        request = request_of(environ)
         asked = self._gateway.understand(request)
         try:
             if isinstance(asked, PollRequested):
@@ -134,14 +138,13 @@ class SocketMiddleware:
                 asked = self._post(asked.sid, request, environ["wsgi.input"])
         except RemoteProtocolError as error:
             asked = self._gateway.refusal(request, error)
-        if request.header("Upgrade") is not None and self.backend.access(environ) is Access.TAKE:
-            # A refused upgrade ends its connection, and a WSGI server would not let us say so.
+        if _ends_connection(asked, request) and self.backend.access(environ) is Access.TAKE:
             with contextlib.suppress(OSError):
                 late = self.backend.is_upgraded(environ)
                 answer = _refusal_frame(asked) if late else render_response(asked)
                 self.backend.answer(self.engine, environ, answer)
                 return self._taken(environ, start_response, asked.status_line)
-        _start(asked, start_response)
+        _start(asked, request, start_response)
         # A server need not cut the body of an answer to HEAD.
         return [b"" if request.method == "HEAD" else asked.body]
 
@@ -243,7 +246,7 @@ class SocketMiddleware:
         sid: str | None = None,
     ) -> Iterable[bytes]:
         reply = self._gateway.payload_reply(request, answer, sid)
-        _start(reply, start_response)
+        _start(reply, request, start_response)
         return _CommittedBody(reply.body, self.engine, session, poll)
 
     # WebSocket
@@ -356,41 +359,25 @@ def _nothing() -> None:
     """The wake-up of a poll that is answered at once."""
 
 
-def _start(reply: Reply, start_response: StartResponse) -> None:
+def _ends_connection(reply: Reply, request: Request) -> bool:
+    """The connection has to end with this reply, in a way that a WSGI server would not let us have."""
+    if request.header("Upgrade") is not None:
+        return True  # it was refused
+    # With a body that nobody has read, the server's close would take the answer with it.
+    unread = (400, 411, 413) if _by_uwsgi(request) else (411, 413)
+    return request.method == "POST" and reply.status in unread
+
+
+def _by_uwsgi(request: Request) -> bool:
+    return "uwsgi.version" in request.environ
+
+
+def _start(reply: Reply, request: Request, start_response: StartResponse) -> None:
     # PEP 3333 leaves hop-by-hop headers to the server.
     headers = [(name, value) for name, value in reply.headers if not is_hop_by_hop(name)]
     if reply.status != 204:  # RFC 9110, section 8.6
         headers.append(("Content-Length", str(len(reply.body))))
+    if _by_uwsgi(request):
+        # It closes and does not say so: a client would send its next request on this connection, and lose it.
+        headers.append(("Connection", "close"))
     start_response(reply.status_line, headers)
-
-
-def _request(environ: dict[str, Any]) -> Request:
-    def header(name: str) -> str | None:
-        key = name.upper().replace("-", "_")
-        value = environ.get(key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}")
-        return None if value is None else str(value)
-
-    length = environ.get("CONTENT_LENGTH") or None
-    chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
-    return Request(
-        method=environ.get("REQUEST_METHOD", "GET"),
-        query_string=environ.get("QUERY_STRING", ""),
-        header=header,
-        content_length=_length(length),
-        chunked=chunked and bool(environ.get("wsgi.input_terminated")),
-        own_origin=f"{environ.get('wsgi.url_scheme', 'http')}://{_host(environ)}",
-        environ=environ,
-    )
-
-
-def _length(value: str | None) -> int | None:
-    if value is None:
-        return None
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else -1
-
-
-def _host(environ: dict[str, Any]) -> str:
-    host = environ.get("HTTP_HOST")
-    if host:
-        return str(host)
-    return f"{environ.get('SERVER_NAME', 'localhost')}:{environ.get('SERVER_PORT', '80')}"

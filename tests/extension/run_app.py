@@ -8,6 +8,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+
+if os.environ.get("APP_PATCH") == "gevent":
+    from gevent import monkey
+
+    monkey.patch_all()
+elif os.environ.get("APP_PATCH") == "eventlet":
+    import eventlet
+
+    eventlet.monkey_patch()
+
 from typing import Any
 
 from flask import Flask
@@ -16,6 +26,7 @@ from flask_realtime import SocketIO, emit
 
 app = Flask("run_app")
 app.config["SERVER_NAME"] = os.environ.get("APP_SERVER_NAME")
+app.config["SOCKETIO_ASYNC_MODE"] = os.environ.get("APP_ASYNC_MODE")
 socketio = SocketIO(app)
 
 

@@ -105,7 +105,7 @@ class TestRegistration:
         async def handler() -> Any:
             yield 1
 
-        with pytest.raises(TypeError, match="handler: .* asynchronous generator"):
+        with pytest.raises(TypeError, match=r"handler: .* asynchronous generator"):
             socketio.on_event("event", handler)
 
     @pytest.mark.parametrize(

@@ -280,8 +280,6 @@ class TestWrongOptions:
             ("message_queue", "redis://"),
             ("channel", "chat"),
             ("client_manager", object()),
-            ("async_mode", "gevent"),
-            ("async_mode", "eventlet"),
         ],
     )
     def test_what_is_not_supported_is_refused(self, option: str, value: object) -> None:

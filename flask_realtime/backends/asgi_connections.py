@@ -1,0 +1,424 @@
+"""What an event loop does with a client's connection that an ASGI server holds: a websocket, or a poll.
+
+There is no socket to be had, only two coroutine functions: ``receive`` gives
+what the client has sent, ``send`` takes what it is to get, and waits while the
+client does not read (if the server is a good one).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..protocol.websocket import CloseCode
+from ..server.logs import short
+from ..server.ports import Poll
+from ..types import DisconnectReason
+
+if TYPE_CHECKING:
+    from ..server.engine import Engine
+    from ..server.message import Message
+    from ..server.session import Session
+
+__all__ = ["ASGITransport", "HeldPoll", "Receive", "Send"]
+
+logger = logging.getLogger("flask_realtime")
+
+Event = dict[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+CallSoon = Callable[[Callable[[], object]], None]
+
+WRITE_SIZE = 65536  # bytes taken from a queue at once; a ping waits for no more
+BLOCKED_AFTER = 0.05  # seconds in which every server gets a frame into its buffers
+SLOWEST = 32768  # bytes per second: nobody sees how much of a message is written
+LINGER = 2.0  # seconds
+TOLD = 0.5  # seconds after which a Close is written, whether or not the server still waits for its answer
+
+#: Codes with which a websocket has failed. 1006 is none of them: some servers say it of every connection
+#: that the client has closed.
+FAILURES = frozenset(
+    {
+        CloseCode.PROTOCOL_ERROR,
+        CloseCode.UNSUPPORTED_DATA,
+        CloseCode.INVALID_DATA,
+        CloseCode.POLICY_VIOLATION,
+        CloseCode.MESSAGE_TOO_BIG,
+        CloseCode.MANDATORY_EXTENSION,
+        CloseCode.INTERNAL_ERROR,
+    }
+)
+
+
+class Bell:
+    """Wakes the one coroutine that waits for it. Rung in the loop; a ring that nobody hears is kept."""
+
+    __slots__ = ("_loop", "_rung", "_waiter")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._rung = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        """Wake it."""
+        self._rung = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Until the next ring, or the last one."""
+        if not self._rung:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._rung = False
+
+
+def abort_connection(send: Send) -> None:
+    """Break a connection that is stuck with a client that does not read, if its transport can be found.
+
+    A server closes it only when all is written: never, and some wait for that when they stop. ASGI has no
+    word for it, but ``send`` is a method of what owns the transport (uvicorn, gunicorn), or of what sends
+    through it (hypercorn).
+    """
+    method: Any = send
+    for _ in range(4):
+        owner = getattr(method, "__self__", None)
+        transport = getattr(getattr(owner, "writer", owner), "transport", None)
+        if transport is not None and callable(getattr(transport, "abort", None)):
+            transport.abort()
+            return
+        method = getattr(owner, "send", None)
+
+
+class HeldPoll:
+    """A long-poll that a coroutine waits with, as long as it takes.
+
+    A context manager: what it has started ends with the block.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, call_soon: CallSoon, receive: Receive, send: Send
+    ) -> None:
+        self._bell = Bell(loop)
+        self._send = send
+        self.poll = Poll(lambda: call_soon(self._bell.ring))
+        self._loop = loop
+        self._receive = receive
+        self._watcher: asyncio.Task[None] | None = None
+        #: the client has gone
+        self.gone = False
+
+    def watch(self) -> None:
+        """Notice from now on when the client goes."""
+        if self._watcher is None:
+            self._watcher = self._loop.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        try:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+        except Exception:
+            logger.debug("a poll's connection was lost", exc_info=True)
+        self.gone = True
+        self._bell.ring()
+
+    async def write(self, response: Awaitable[None], seconds: float) -> bool:
+        """Write the response; False where the client has gone, or has not read it within ``seconds``."""
+        self.watch()
+        try:
+            await asyncio.wait_for(response, seconds)
+        except asyncio.TimeoutError:
+            abort_connection(self._send)
+            return False
+        return not self.gone
+
+    async def wait(self) -> bool:
+        """Until there is an answer; False where the client has gone before."""
+        self.watch()
+        await self._bell.wait()
+        return not self.gone
+
+    def __enter__(self) -> HeldPoll:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+
+class ASGITransport:
+    """A websocket of an ASGI server (a :class:`.ports.WebSocketTransport`).
+
+    The server's own coroutine waits in :meth:`carry`; one task reads and one
+    writes, so that neither has to be interrupted for the other.
+
+    :param writing: where the transport is while it writes.
+    """
+
+    __slots__ = (
+        "_abort_code",
+        "_allowed",
+        "_bell",
+        "_call_soon",
+        "_loop",
+        "_over",
+        "_pushed",
+        "_reader",
+        "_receive",
+        "_resumed",
+        "_send",
+        "_sending_since",
+        "_woken",
+        "_writing",
+        "engine",
+        "session",
+    )
+
+    session: Session
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        call_soon: CallSoon,
+        writing: set[ASGITransport],
+        engine: Engine,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self.engine = engine
+        self._loop = loop
+        self._call_soon = call_soon
+        self._writing = writing
+        self._receive = receive
+        self._send = send
+        self._bell = Bell(loop)
+        self._resumed = Bell(loop)
+        self._over = Bell(loop)
+        self._pushed: list[Message] = []
+        self._reader: asyncio.Task[None] | None = None
+        self._abort_code: int | None = None
+        self._woken = False
+        # Since when one frame is being written, and how long that may take.
+        self._sending_since: float | None = None
+        self._allowed = 0.0
+
+    # From any thread, with the engine's lock held
+
+    @property
+    def blocked(self) -> bool:
+        """See :class:`.ports.WebSocketTransport`."""
+        since = self._sending_since
+        return since is not None and self.engine.now() - since > BLOCKED_AFTER
+
+    def wake(self) -> None:
+        """See :class:`.ports.WebSocketTransport`."""
+        if not self._woken:
+            self._woken = True
+            self._call_soon(self._wake)
+
+    def push(self, message: Message) -> None:
+        """See :class:`.ports.WebSocketTransport`."""
+        self._pushed.append(message)
+        self.wake()
+
+    def abort(self, code: int) -> None:
+        """See :class:`.ports.WebSocketTransport`."""
+        if self._abort_code is None:
+            self._abort_code = code
+            self.wake()
+
+    def has_unread(self) -> bool:
+        """See :class:`.ports.WebSocketTransport`.
+
+        What the server has read it does not show; but where we do not ask, there may be something.
+        """
+        return self.session.reading_paused
+
+    # In the loop
+
+    def _wake(self) -> None:
+        self._woken = False
+        self._bell.ring()
+        self._resumed.ring()
+        if self._abort_code is not None:
+            # The writer says so to the client, unless it is stuck with one that does not read.
+            if self.blocked:
+                self._over.ring()
+            else:
+                self._loop.call_later(LINGER, self._over.ring)
+
+    async def carry(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Accept the websocket and carry the session on it, until it is over.
+
+        :param headers: more of them for the 101 response.
+        """
+        writer = None
+        try:
+            if await self._send_event({"type": "websocket.accept", "headers": headers}):
+                self._reader = self._loop.create_task(self._read())
+                writer = self._loop.create_task(self._write())
+                await self._over.wait()
+        finally:
+            # Also where the server cancels us. The tasks may be stuck; nobody waits for them.
+            for task in (self._reader, writer):
+                if task is not None:
+                    task.cancel()
+            if self._sending_since is not None:
+                abort_connection(self._send)
+            self.session.transport_closed(self, DisconnectReason.TRANSPORT_ERROR)
+
+    # Reading
+
+    async def _read(self) -> None:
+        reason = DisconnectReason.TRANSPORT_ERROR
+        try:
+            reason = await self._read_all()
+        except Exception:
+            logger.exception("error while reading a websocket")
+        self.session.transport_closed(self, reason)
+        self._over.ring()
+
+    async def _read_all(self) -> DisconnectReason:
+        while True:
+            while self.session.reading_paused and self._abort_code is None:
+                await self._resumed.wait()
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                return self._reason(event.get("code"))
+            message = event.get("text")
+            if message is None:
+                message = bytes(event["bytes"])
+            if self._is_too_large(message):
+                self._refuse_message()
+            elif self._abort_code is None:
+                self.session.receive(self, [message])
+
+    def _reason(self, code: int | None) -> DisconnectReason:
+        if code not in FAILURES:
+            return DisconnectReason.TRANSPORT_CLOSE
+        if self._abort_code is None:
+            self._log_failure(code, "")
+        return DisconnectReason.TRANSPORT_ERROR
+
+    def _is_too_large(self, message: str | bytes) -> bool:
+        limit = self.engine.config.max_http_buffer_size
+        if isinstance(message, bytes) or message.isascii() or len(message) > limit:
+            return len(message) > limit
+        return len(message) * 4 > limit and len(message.encode("utf-8", "surrogatepass")) > limit
+
+    def _refuse_message(self) -> None:
+        if self._abort_code is None:
+            code = CloseCode.MESSAGE_TOO_BIG
+            self._log_failure(code, f"message is longer than {self.engine.config.max_http_buffer_size} bytes")
+            self.abort(code)
+            self.session.transport_closed(self, DisconnectReason.TRANSPORT_ERROR)
+
+    def _log_failure(self, code: int, why: str) -> None:
+        self.engine.refusals(
+            "websocket error", "session %s: websocket failed with %d %s", short(self.session.sid), code, why
+        )
+
+    # Writing
+
+    async def _write(self) -> None:
+        while self._abort_code is None:
+            messages, queued = self._take()
+            if messages:
+                if not await self._send_all(messages):
+                    break
+                if queued:
+                    self._commit()
+                    # A server that buffers everything never makes us wait; others have their turn too.
+                    await asyncio.sleep(0)
+            elif self._abort_code is None:
+                await self._bell.wait()
+        # The reader sees how the connection ends, if it still does.
+        self._loop.call_later(LINGER, self._over.ring)
+        if self._abort_code is not None:
+            await self._close(self._abort_code)
+
+    async def _close(self, code: int) -> None:
+        """Say Close, and wait for the client's answer or the end of the linger."""
+        if self._reader is not None:
+            # granian sends no Close while it is asked for messages.
+            self._reader.cancel()
+            await asyncio.wait({self._reader}, timeout=TOLD)
+        closed = partial(self.session.transport_closed, self, DisconnectReason.TRANSPORT_CLOSE)
+        told = self._loop.call_later(TOLD, closed)
+        if await self._send_event({"type": "websocket.close", "code": code}):
+            closed()
+            self._reader = self._loop.create_task(self._read())
+        told.cancel()
+
+    def _take(self) -> tuple[list[Message], bool]:
+        """What to write now, and whether some of it is of the session's queue."""
+        with self.engine.lock:
+            session = self.session
+            messages, self._pushed = self._pushed, []
+            if session.transport is not self:
+                return messages, False
+            # A copy: the list is the queue itself.
+            queued = list(session.data_to_send(WRITE_SIZE))
+            if not messages and not queued and session.drained and self._abort_code is None:
+                self._abort_code = session.close_code
+            return messages + queued, bool(queued)
+
+    def _commit(self) -> None:
+        with self.engine.lock:
+            self.session.written()
+
+    async def _send_all(self, messages: list[Message]) -> bool:
+        self._writing.add(self)
+        try:
+            for message in messages:
+                for event in _events_of(message):
+                    if self._abort_code is not None:
+                        return True
+                    if not await self._send_event(event, message.size):
+                        return False
+            return True
+        finally:
+            self._writing.discard(self)
+
+    async def _send_event(self, event: Event, size: int = 0) -> bool:
+        """Send it; False where the connection is lost."""
+        self._allowed = self.engine.config.write_timeout + size / SLOWEST
+        self._sending_since = self.engine.now()
+        try:
+            await self._send(event)
+        except (OSError, RuntimeError):
+            # What servers raise where the client has gone.
+            logger.debug("a websocket's connection was lost", exc_info=True)
+            return False
+        except Exception:
+            logger.exception("error while writing to a websocket")
+            return False
+        finally:
+            self._sending_since = None
+        return True
+
+    def check_progress(self, now: float) -> None:
+        """Give up a client that has not read for too long."""
+        since = self._sending_since
+        if since is None or now - since < self._allowed:
+            return
+        self.engine.refusals(
+            "slow reader", "session %s took no message for %g s while %d bytes waited; closing it",
+            short(self.session.sid), now - since, self.session.outbox.bytes,
+        )  # fmt: skip
+        self.session.transport_closed(self, DisconnectReason.TRANSPORT_ERROR)
+        self._over.ring()
+
+
+def _events_of(message: Message) -> Iterator[Event]:
+    if message.text is not None:
+        yield {"type": "websocket.send", "text": message.text.decode()}
+    for data in message.binary:
+        yield {"type": "websocket.send", "bytes": data}

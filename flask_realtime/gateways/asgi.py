@@ -1,0 +1,397 @@
+"""The ASGI application: requests for the socket path go to the engine, all others to the next application.
+
+Nothing here waits for a client with a thread: see :mod:`..backends.asgi_connections`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from wsgiref.util import is_hop_by_hop
+
+from ..protocol.engineio.request import ErrorCode
+from ..protocol.errors import RemoteProtocolError
+from ..protocol.websocket import CloseCode
+from ..server.logs import short
+from ..server.ports import Backend, Event, Poll, WebSocketTransport
+from .http import (
+    HTTPGateway,
+    PollRequested,
+    PostBody,
+    PostRequested,
+    Reply,
+    Request,
+    UpgradeRequested,
+    request_of,
+)
+
+if TYPE_CHECKING:
+    from ..server.engine import Engine
+    from ..server.session import Session
+
+__all__ = ["ASGIApp", "ASGIBackend", "SocketASGI", "refuse_websocket"]
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Environ = dict[str, Any]
+ASGIHeaders = list[tuple[bytes, bytes]]
+
+T = TypeVar("T")
+
+#: how long a GET waits for the response before it to be written
+RESPONSE_GRACE = 5.0
+#: bytes of a payload from which on rendering is left to a thread, and the server's buffers are waited for
+LARGE = 16384
+SLOWEST = 32768  # bytes per second: nobody sees how much of a response is written
+#: what a server has checked, and under HTTP/2 does not tell (RFC 8441 has no such headers)
+HANDSHAKE = {
+    "HTTP_UPGRADE": "websocket",
+    "HTTP_CONNECTION": "Upgrade",
+    "HTTP_SEC_WEBSOCKET_VERSION": "13",
+    "HTTP_SEC_WEBSOCKET_KEY": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+SCHEMES = {"ws": "http", "wss": "https"}
+
+
+class ASGITransport(WebSocketTransport, Protocol):
+    """A websocket of an ASGI server."""
+
+    #: set before it is carried
+    session: Session
+
+    async def carry(self, headers: ASGIHeaders) -> None:
+        """Accept it, with these headers in the response, and carry the session until it is over."""
+        ...
+
+
+class HeldPoll(Protocol):
+    """A poll that its coroutine waits with; what it has started ends with its ``with`` block."""
+
+    poll: Poll
+    #: the client has gone
+    gone: bool
+
+    async def write(self, response: Awaitable[None], seconds: float) -> bool:
+        """Write the response; False where the client has gone, or has not read it within ``seconds``."""
+        ...
+
+    async def wait(self) -> bool:
+        """Until there is an answer; False where the client has gone before."""
+        ...
+
+    def __enter__(self) -> HeldPoll: ...
+
+    def __exit__(self, *error: Any) -> None: ...
+
+
+class ASGIBackend(Backend, Protocol):
+    """A backend that can deal with the connections of ASGI servers."""
+
+    def catch_up(self) -> None:
+        """Do what is due, before a request finds a session that is overdue."""
+        ...
+
+    async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """The result of some short work that would hold up the loop."""
+        ...
+
+    def hold_poll(self, receive: Receive, send: Send) -> HeldPoll: ...
+
+    def websocket(self, engine: Engine, receive: Receive, send: Send) -> ASGITransport: ...
+
+
+class SocketASGI:
+    """An ASGI application that takes what is for the socket path.
+
+    :param engine: gets what is for ``path``.
+    :param other_app: gets the rest.
+    :param path: such as ``"socket.io"``.
+    :param prepare: makes what is kept of a handshake's environ.
+    :param proxied: the environ as the app's trusted proxies tell it.
+    :param backend: gives the one of the running event loop.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        other_app: ASGIApp,
+        path: str,
+        prepare: Callable[[Environ], Any],
+        proxied: Callable[[Environ], Environ],
+        backend: Callable[[], ASGIBackend],
+    ) -> None:
+        self.engine = engine
+        self.other_app = other_app
+        self._path = "/" + path.strip("/")
+        self._gateway = HTTPGateway(engine)
+        self._prepare = prepare
+        self._proxied = proxied
+        self._backend = backend
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = split_path(scope)[1] if scope["type"] in ("http", "websocket") else ""
+        if path != self._path and not path.startswith(self._path + "/"):
+            await self.other_app(scope, receive, send)
+            return
+        backend = self._backend()
+        backend.catch_up()
+        environ = self._proxied(environ_of(scope))
+        request = request_of(environ)
+        if scope["type"] == "websocket":
+            await self._serve_websocket(backend, request, scope, receive, send)
+            return
+        # The end of a body is part of HTTP/2's framing.
+        request.chunked = request.chunked or scope.get("http_version", "1.1")[0] in "23"
+        reply = await self._serve_http(backend, request, receive, send)
+        if reply is not None:
+            await _respond(reply, request, send)
+
+    # HTTP
+
+    async def _serve_http(
+        self, backend: ASGIBackend, request: Request, receive: Receive, send: Send
+    ) -> Reply | None:
+        """The reply, or None where it has been sent."""
+        asked = self._gateway.understand(request)
+        try:
+            if isinstance(asked, PollRequested):
+                return await self._poll(backend, asked, request, receive, send)
+            if isinstance(asked, PostRequested):
+                return await self._post(asked.sid, request, receive)
+            if isinstance(asked, UpgradeRequested):
+                raise RemoteProtocolError("this web server carries no websockets", code=ErrorCode.BAD_REQUEST)
+        except RemoteProtocolError as error:
+            return self._gateway.refusal(request, error)
+        return asked
+
+    async def _post(self, sid: str, request: Request, receive: Receive) -> Reply:
+        with self._gateway.receiving_post(request, sid) as body:
+            while body.wanted:
+                await _read_chunk(body, receive)
+        return self._gateway.post_reply(request)
+
+    async def _poll(
+        self, backend: ASGIBackend, asked: PollRequested, request: Request, receive: Receive, send: Send
+    ) -> Reply | None:
+        if asked.sid is None:
+            session = self.engine.open(None, self._prepare(request.environ))
+        else:
+            session = await self._session_of_poll(backend, asked.sid)
+        with backend.hold_poll(receive, send) as held:
+            poll = held.poll
+            answer = self._begin_poll(session, poll)
+            written = False
+            try:
+                if answer is None and await held.wait():
+                    with self.engine.lock:
+                        answer = session.answer_poll(poll)
+                if answer is not None:
+                    sid = session.sid if asked.sid is None else None
+                    written = await self._answer(backend, held, answer, request, send, sid)
+            finally:
+                with self.engine.lock:
+                    if written:
+                        session.poll_written(poll)
+                    else:
+                        session.poll_failed(poll)
+        return None
+
+    async def _session_of_poll(self, backend: ASGIBackend, sid: str) -> Session:
+        with self.engine.lock:
+            session = self.engine.session(sid)
+            poll = session.poll
+            if poll is None or not poll.answering:
+                return session
+            # The client has its response, but the coroutine that wrote it has not yet come to say so.
+            written = backend.async_event()
+            poll.finished = cast(Event, written)  # polls of one session all wait in coroutines
+        await written.wait(RESPONSE_GRACE)
+        return session
+
+    def _begin_poll(self, session: Session, poll: Poll) -> bytes | None:
+        with self.engine.lock:
+            session.check_living()
+            session.begin_poll(poll)
+            return session.answer_poll(poll)
+
+    async def _answer(
+        self,
+        backend: ASGIBackend,
+        held: HeldPoll,
+        payload: bytes,
+        request: Request,
+        send: Send,
+        sid: str | None,
+    ) -> bool:
+        """Write the response; False where the client has gone before it was written."""
+        if len(payload) < LARGE:
+            reply = self._gateway.payload_reply(request, payload, sid)
+        else:
+            reply = await backend.in_thread(self._gateway.payload_reply, request, payload, sid)
+        try:
+            if len(reply.body) < LARGE:
+                await _respond(reply, request, send)
+                return True
+            seconds = self.engine.config.write_timeout + len(reply.body) / SLOWEST
+            if not await held.write(_write_large(reply, send), seconds):
+                return False
+            # From here on a server may report that the client has gone because all is said.
+            await send({"type": "http.response.body", "body": b""})
+            return True
+        except OSError:
+            return False
+
+    # WebSocket
+
+    async def _serve_websocket(
+        self, backend: ASGIBackend, request: Request, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if (await receive())["type"] != "websocket.connect":
+            return  # the client has gone
+        asked = self._gateway.understand(request)
+        if isinstance(asked, UpgradeRequested):
+            try:
+                transport = backend.websocket(self.engine, receive, send)
+                headers = self._attach(transport, asked.sid, request.environ)
+                await transport.carry(headers)
+                return
+            except RemoteProtocolError as error:
+                asked = self._gateway.refusal(request, error)
+        assert isinstance(asked, Reply)
+        await refuse_websocket(asked, scope, send)
+
+    def _attach(self, transport: ASGITransport, sid: str | None, environ: Environ) -> ASGIHeaders:
+        """Give the websocket a session: a new one, or that of ``sid`` to be upgraded.
+
+        :returns: headers for the response.
+        :raises RemoteProtocolError: the session is unknown, or the server drains.
+        """
+        engine = self.engine
+        if sid is None:
+            session = transport.session = engine.open(transport, self._prepare(environ))
+            cookie = engine.config.cookie
+            return [] if cookie is None else _encoded([("Set-Cookie", cookie.header(session.sid))])
+        with engine.lock:
+            transport.session = engine.session(sid)
+            self._begin_upgrade(transport)
+        return []
+
+    def _begin_upgrade(self, transport: ASGITransport) -> None:
+        try:
+            transport.session.begin_upgrade(transport)
+        except RemoteProtocolError as error:
+            # Answered on the websocket: a browser shows its close code, but nothing of a refused handshake.
+            self.engine.refusals(
+                "upgrade refused", "session %s: %s", short(transport.session.sid), error.message
+            )
+            transport.abort(CloseCode.POLICY_VIOLATION)
+
+
+async def refuse_websocket(reply: Reply, scope: Scope, send: Send) -> None:
+    """Answer a handshake with a response, where the server is able to say it, else with its own 403."""
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        headers = _response_headers(reply)
+        if scope.get("http_version", "1.1").startswith("1"):
+            # What follows on the connection may be frames.
+            headers.append((b"connection", b"close"))
+        await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": reply.body})
+    else:
+        await send({"type": "websocket.close", "code": CloseCode.POLICY_VIOLATION, "reason": reply.reason})
+
+
+async def _respond(reply: Reply, request: Request, send: Send) -> None:
+    body = b"" if request.method == "HEAD" else reply.body
+    await send({"type": "http.response.start", "status": reply.status, "headers": _response_headers(reply)})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _write_large(reply: Reply, send: Send) -> None:
+    """All but the end of a response; returns when the server's buffers are nearly empty."""
+    await send({"type": "http.response.start", "status": reply.status, "headers": _response_headers(reply)})
+    await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": True})
+
+
+async def _read_chunk(body: PostBody, receive: Receive) -> None:
+    event = await receive()
+    if event["type"] == "http.disconnect":
+        raise body.fail(ConnectionError("the client has gone"))
+    data = event.get("body", b"")
+    if data:
+        body.feed(data)
+    if not event.get("more_body", False) and body.wanted:
+        body.feed(b"")
+
+
+def _response_headers(reply: Reply) -> ASGIHeaders:
+    # Hop-by-hop headers are the server's.
+    headers = [(name, value) for name, value in reply.headers if not is_hop_by_hop(name)]
+    if reply.status != 204:  # RFC 9110, section 8.6
+        headers.append(("Content-Length", str(len(reply.body))))
+    return _encoded(headers)
+
+
+def _encoded(headers: list[tuple[str, str]]) -> ASGIHeaders:
+    """
+    :raises ValueError: a header holds a line break.
+    """
+    for name, value in headers:
+        if any(c in value for c in "\r\n\0"):
+            raise ValueError(f"line break in header {name!r}")
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def split_path(scope: Scope) -> tuple[str, str]:
+    """The path that an application is mounted at, and the path within it.
+
+    By the specification ``path`` begins with ``root_path``; some servers leave it out.
+    """
+    path, root = str(scope["path"]), str(scope.get("root_path") or "").rstrip("/")
+    if root and (path == root or path.startswith(root + "/")):
+        return root, path[len(root) :]
+    return root, path
+
+
+def environ_of(scope: Scope) -> Environ:
+    """What a WSGI server would say of the request: the text of it, and no objects of the server's."""
+    root, path = split_path(scope)
+    host, port = scope.get("server") or ("localhost", 80)
+    scheme = scope.get("scheme") or ("ws" if scope["type"] == "websocket" else "http")
+    environ: Environ = {
+        "REQUEST_METHOD": scope.get("method", "GET"),
+        "SCRIPT_NAME": root.encode().decode("latin-1"),
+        "PATH_INFO": path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
+        "SERVER_NAME": str(host),
+        "SERVER_PORT": str(port or 0),
+        "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": SCHEMES.get(scheme, scheme),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+    client = scope.get("client")
+    if client:
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = str(client[0]), str(client[1])
+    for name, value in scope["headers"]:
+        _add_header(environ, name.decode("latin-1"), value.decode("latin-1"))
+    if scope["type"] == "websocket":
+        return {**HANDSHAKE, **environ}
+    return environ
+
+
+def _add_header(environ: Environ, name: str, value: str) -> None:
+    if "_" in name:
+        return  # it would pass for the header with a hyphen, which a proxy may have checked
+    key = name.upper().replace("-", "_")
+    if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        key = f"HTTP_{key}"
+    if key in environ:
+        # HTTP/2 splits cookies, and they are joined in their own way.
+        value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value
+    environ[key] = value
