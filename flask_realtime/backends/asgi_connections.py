@@ -352,7 +352,9 @@ class ASGITransport:
             await asyncio.wait({self._reader}, timeout=TOLD)
         closed = partial(self.session.transport_closed, self, DisconnectReason.TRANSPORT_CLOSE)
         told = self._loop.call_later(TOLD, closed)
-        if await self._send_event({"type": "websocket.close", "code": code}):
+        # daphne refuses to say most codes of the RFC.
+        plain = {"type": "websocket.close", "code": int(CloseCode.NORMAL)}
+        if await self._send_event({"type": "websocket.close", "code": int(code)}, fallback=plain):
             closed()
             self._reader = self._loop.create_task(self._read())
         told.cancel()
@@ -387,8 +389,8 @@ class ASGITransport:
         finally:
             self._writing.discard(self)
 
-    async def _send_event(self, event: Event, size: int = 0) -> bool:
-        """Send it; False where the connection is lost."""
+    async def _send_event(self, event: Event, size: int = 0, fallback: Event | None = None) -> bool:
+        """Send it, or ``fallback`` where the server refuses it; False where the connection is lost."""
         self._allowed = self.engine.config.write_timeout + size / SLOWEST
         self._sending_since = self.engine.now()
         try:
@@ -398,6 +400,8 @@ class ASGITransport:
             logger.debug("a websocket's connection was lost", exc_info=True)
             return False
         except Exception:
+            if fallback is not None:
+                return await self._send_event(fallback)
             logger.exception("error while writing to a websocket")
             return False
         finally:
@@ -409,10 +413,11 @@ class ASGITransport:
         since = self._sending_since
         if since is None or now - since < self._allowed:
             return
-        self.engine.refusals(
-            "slow reader", "session %s took no message for %g s while %d bytes waited; closing it",
-            short(self.session.sid), now - since, self.session.outbox.bytes,
-        )  # fmt: skip
+        with self.engine.lock:
+            self.engine.refusals(
+                "slow reader", "session %s took no message for %.0f s while %d bytes waited; closing it",
+                short(self.session.sid), now - since, self.session.outbox.bytes,
+            )  # fmt: skip
         self.session.transport_closed(self, DisconnectReason.TRANSPORT_ERROR)
         self._over.ring()
 

@@ -360,7 +360,7 @@ class WebSocketTransport(SocketConnection):
             whole = self.write(data)
             if self._closed:
                 return
-            if carries:
+            if messages:
                 session.written()
             if not whole:
                 return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import signal
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ from ..server.drain import drain as drain_engines
 from . import uwsgi_server
 from .connections import LINGER
 from .coroutines import stop_own_loop
-from .patching import patched_by, start_thread, throw_into_main
+from .events import wait_readable
+from .patching import green_hub, patched_by, start_thread, throw_into_main
 
 if TYPE_CHECKING:
     from ..server.engine import Engine
@@ -203,7 +205,41 @@ def stopping_on_signals(stop: Callable[[], object]) -> Iterator[list[int]]:
             if signal.getsignal(signum) in (signal.SIG_DFL, signal.default_int_handler):
                 ours.append((signum, signal.signal(signum, handle)))
     try:
-        yield received
+        with _prompt_signals() if ours else nullcontext():
+            yield received
     finally:
         for signum, previous in ours:
             signal.signal(signum, previous)
+
+
+@contextmanager
+def _prompt_signals() -> Iterator[None]:
+    """Have a hub notice signals at once.
+
+    Python runs their handlers when the main thread runs Python again. A signal
+    that comes just before a hub goes to sleep would wait for the next event, so
+    the interpreter is told to write to a pipe, which is an event.
+    """
+    hub = green_hub()
+    if hub is None:
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    ended = False
+
+    def read() -> None:
+        while not ended:
+            wait_readable(reader, None)
+            os.read(reader, 4096)
+        os.close(reader)
+
+    importlib.import_module(hub).spawn(read)
+    previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(previous)
+        ended = True
+        os.write(writer, b"\0")
+        os.close(writer)

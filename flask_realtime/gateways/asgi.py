@@ -184,7 +184,8 @@ class SocketASGI:
             answer = self._begin_poll(session, poll)
             written = False
             try:
-                if answer is None and await held.wait():
+                # Woken for nothing where an upgrade has failed, say.
+                while answer is None and await held.wait():
                     with self.engine.lock:
                         answer = session.answer_poll(poll)
                 if answer is not None:
@@ -299,7 +300,9 @@ async def refuse_websocket(reply: Reply, scope: Scope, send: Send) -> None:
         await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": reply.body})
     else:
-        await send({"type": "websocket.close", "code": CloseCode.POLICY_VIOLATION, "reason": reply.reason})
+        await send(
+            {"type": "websocket.close", "code": int(CloseCode.POLICY_VIOLATION), "reason": reply.reason}
+        )
 
 
 async def _respond(reply: Reply, request: Request, send: Send) -> None:
