@@ -27,7 +27,7 @@ def realtime() -> None:
 
 @realtime.command()
 @click.option("--host", "-h", default="127.0.0.1", show_default=True, help="Where run() would listen.")
-@click.option("--port", "-p", type=int, help="[default: that of SERVER_NAME, else 5000]")
+@click.option("--port", "-p", type=click.IntRange(0, 65535), help="[default: that of SERVER_NAME, else 5000]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def doctor(ctx: click.Context, host: str, port: int | None, as_json: bool) -> None:

@@ -198,8 +198,6 @@ def _try_to_listen(host: str, port: int) -> str:
         listen(host, port).close()
     except OSError as error:
         return error.strerror or str(error)
-    except OverflowError:
-        return f"can't listen on {host}:{port}: there is no such port"
     return ""
 
 
@@ -483,7 +481,6 @@ def _number(text: str) -> int:
 
 # The checks: the app
 
-DEPLOYMENT = "docs/deployment.md"
 PROXIES = "docs/proxies.md"
 
 
@@ -548,17 +545,19 @@ def _check_port(s: Situation) -> Iterator[Finding]:
 
 
 def _check_secret_key(s: Situation) -> Iterator[Finding]:
-    managed = any(e.kind == "SocketIO" and e.config.manage_session for e in s.endpoints)
-    if not managed or s.app.secret_key:
+    managed = next((e.config.manage_session for e in s.endpoints if e.kind == "SocketIO"), None)
+    signed = isinstance(s.app.session_interface, SecureCookieSessionInterface)
+    if managed is None or not signed or s.app.secret_key:
         return
-    if isinstance(s.app.session_interface, SecureCookieSessionInterface):
-        yield Finding(
-            "secret-key",
-            "note",
-            "SECRET_KEY is not set",
-            "Handlers have no session: what they write to it raises an error.",
-            "Set SECRET_KEY, or ignore this if no handler uses flask.session.",
-        )
+    yield Finding(
+        "secret-key",
+        "note",
+        "SECRET_KEY is not set",
+        "Views have no session, so that of a handler is empty at first: it does not know who has logged in."
+        if managed
+        else "There is no session: a handler that writes to it raises an error.",
+        "Set SECRET_KEY, or ignore this if nothing uses flask.session.",
+    )
 
 
 def _check_flask_run(s: Situation) -> Iterator[Finding]:
@@ -658,7 +657,7 @@ def _check_eventlet(s: Situation) -> Iterator[Finding]:
         yield Finding(
             "eventlet",
             "note",
-            "eventlet is deprecated by its own authors",
+            "eventlet is deprecated by its own maintainers",
             "It works here, but gets little more than fixes; new versions of Python may break it.",
             'For a new app async_mode="threading" or gevent.',
         )

@@ -15,6 +15,7 @@ import contextlib
 import datetime
 import functools
 import http.client
+import importlib.util
 import ipaddress
 import os
 import random
@@ -26,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,11 +44,21 @@ Command = Callable[[str, int], list[str]]
 
 @dataclass(frozen=True)
 class ServerKind:
-    """One way to serve a WSGI app."""
+    """One way to serve an app."""
 
     name: str
     command: Command
     """``command(app_module, port)``: the arguments that follow ``python``."""
+    requires: tuple[str, ...] = ()
+    """The modules without which it can't be had."""
+    program: str = ""
+    """An executable beside python without which it can't be had."""
+    env: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """For the process, see ``tests/apps/app_options.py``."""
+    interface: str = "wsgi"
+    """``wsgi`` or ``asgi``: how the server calls the app."""
+    green: str = ""
+    """``gevent`` or ``eventlet`` where the server runs on it."""
     websocket: bool = True
     """Whether a WebSocket can be had here at all."""
     takes_over: bool = True
@@ -56,31 +67,66 @@ class ServerKind:
     """Whether the app is called for one request while the body of another trickles in."""
     streams_bodies: bool = True
     """Whether the app is called before the whole body is there."""
+    refuses_upgrades: bool = True
+    """Whether the app is asked before the server answers an upgrade request."""
+    close_codes: bool = True
+    """Whether a WebSocket can be closed with other codes than 1000 and those from 3000 on."""
+    reads_ahead: bool = True
+    """Whether bytes right behind a request are kept for us."""
+    drains: bool = True
+    """Whether clients are told when SIGTERM comes."""
     tls: bool = False
 
     def __str__(self) -> str:
         return self.name
 
-
-def _script(app: str, port: int) -> list[str]:
-    return [str(APPS / f"{app}.py"), "--port", str(port)]
-
-
-def _script_with_tls(app: str, port: int) -> list[str]:
-    certificate, key = self_signed_certificate()
-    return [*_script(app, port), "--cert", str(certificate), "--key", str(key)]
-
-
-def _flask_run(app: str, port: int) -> list[str]:
-    return ["-m", "flask", "--app", app, "run", "--port", str(port), "--no-reload", "--no-debugger"]
+    @property
+    def missing(self) -> list[str]:
+        """What it needs and is not installed."""
+        missing = [name for name in self.requires if importlib.util.find_spec(name) is None]
+        if self.program and not _beside_python(self.program).exists():
+            missing.append(self.program)
+        return missing
 
 
-def _gunicorn(*arguments: str) -> Command:
+def _beside_python(program: str) -> Path:
+    return Path(sys.executable).parent / program
+
+
+def _script(*options: str) -> Command:
+    """The app's own ``run()``."""
+
     def command(app: str, port: int) -> list[str]:
-        own = ["-m", "gunicorn", "--workers", "1", "--bind", f"127.0.0.1:{port}", "--graceful-timeout", "10"]
-        return [*own, *_without_control_socket(), *arguments, f"{app}:app"]
+        return [str(APPS / f"{app}.py"), "--port", str(port), *options]
 
     return command
+
+
+def _module(*arguments: str) -> Command:
+    """``python -m``; ``{app}`` and ``{port}`` stand for these."""
+
+    def command(app: str, port: int) -> list[str]:
+        return ["-m", *(argument.format(app=app, port=port) for argument in arguments)]
+
+    return command
+
+
+def _gunicorn(*arguments: str, application: str = "app") -> Command:
+    def command(app: str, port: int) -> list[str]:
+        own = ["-m", "gunicorn", "--workers", "1", "--bind", f"127.0.0.1:{port}", "--graceful-timeout", "10"]
+        return [*own, *_without_control_socket(), *arguments, f"{app}:{application}"]
+
+    return command
+
+
+def _with_tls(
+    command: Command, certificate_option: str = "--certfile", key_option: str = "--keyfile"
+) -> Command:
+    def with_tls(app: str, port: int) -> list[str]:
+        certificate, key = self_signed_certificate()
+        return [*command(app, port), certificate_option, str(certificate), key_option, str(key)]
+
+    return with_tls
 
 
 @functools.cache
@@ -92,26 +138,163 @@ def _without_control_socket() -> list[str]:
     return ["--no-control-socket"] if "control_socket_disable" in known else []
 
 
-def _waitress(app: str, port: int) -> list[str]:
-    return ["-m", "waitress", f"--listen=127.0.0.1:{port}", "--threads=16", f"{app}:app"]
+_flask_run = _module("flask", "--app", "{app}", "run", "--port", "{port}", "--no-reload", "--no-debugger")
+_uvicorn = _module("uvicorn", "--port", "{port}", "--ws", "auto", "--lifespan", "on", "{app}:asgi_app")
+_hypercorn = _module("hypercorn", "--bind", "127.0.0.1:{port}", "{app}:asgi_app")
+_granian = _module(
+    "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "{app}:asgi_app"
+)
+_daphne = _module(
+    "daphne",
+    *("-b", "127.0.0.1", "-p", "{port}"),
+    # a megabyte of its own is less than the tests send
+    *("--websocket-max-message-size", "20000000", "--websocket-max-frame-size", "20000000"),
+    "{app}:asgi_app",
+)
+_waitress = _module("waitress", "--listen=127.0.0.1:{port}", "--threads=16", "{app}:app")
 
+
+def _uwsgi(*arguments: str) -> Command:
+    def command(app: str, port: int) -> list[str]:
+        become = "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
+        program = str(_beside_python("uwsgi"))
+        own = ["--http-socket", f"127.0.0.1:{port}", "--master", "--enable-threads", "--need-app"]
+        graceful = ["--hook-master-start", "unix_signal:15 gracefully_kill_them_all"]
+        return ["-c", become, program, *own, *graceful, *arguments, "--module", f"{app}:app"]
+
+    return command
+
+
+THREADING = {"APP_ASYNC_MODE": "threading"}
+GEVENT = {"APP_ASYNC_MODE": "gevent"}
+EVENTLET = {"APP_ASYNC_MODE": "eventlet"}
+
+WERKZEUG_KINDS = (
+    ServerKind("werkzeug", _script(), env=THREADING),
+    ServerKind("flask-run", _flask_run),
+)
+GUNICORN_KINDS = (
+    ServerKind("gunicorn-sync", _gunicorn("-k", "sync"), ("gunicorn",), concurrent_requests=False),
+    ServerKind("gunicorn-gthread", _gunicorn("-k", "gthread", "--threads", "2"), ("gunicorn",)),
+    ServerKind("run-gunicorn", _script("--production"), ("gunicorn",), env=THREADING),
+)
+GREEN_KINDS = (
+    ServerKind("gevent", _script(), ("gevent", "geventwebsocket"), env=GEVENT, green="gevent"),
+    ServerKind(
+        "gevent-patched",
+        _script(),
+        ("gevent", "geventwebsocket"),
+        env={**GEVENT, "APP_PATCH": "gevent"},
+        green="gevent",
+    ),
+    ServerKind("gunicorn-gevent", _gunicorn("-k", "gevent"), ("gunicorn", "gevent"), green="gevent"),
+    ServerKind(
+        "gunicorn-gevent-websocket",
+        _gunicorn("-k", "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"),
+        ("gunicorn", "gevent", "geventwebsocket"),
+        green="gevent",
+        refuses_upgrades=False,
+    ),
+    ServerKind("eventlet", _script(), ("eventlet",), env=EVENTLET, green="eventlet"),
+    ServerKind(
+        "eventlet-patched",
+        _script(),
+        ("eventlet",),
+        env={**EVENTLET, "APP_PATCH": "eventlet"},
+        green="eventlet",
+    ),
+)
+ASGI_KINDS = (
+    ServerKind("uvicorn", _uvicorn, ("uvicorn",), interface="asgi"),
+    ServerKind("hypercorn", _hypercorn, ("hypercorn",), interface="asgi"),
+    ServerKind("granian", _granian, ("granian",), interface="asgi"),
+    ServerKind("daphne", _daphne, ("daphne",), interface="asgi", streams_bodies=False, close_codes=False),
+    ServerKind(
+        "gunicorn-asgi", _gunicorn("-k", "asgi", application="asgi_app"), ("gunicorn",), interface="asgi"
+    ),
+)
+OTHER_KINDS = (
+    ServerKind(
+        "waitress",
+        _waitress,
+        ("waitress",),
+        websocket=False,
+        takes_over=False,
+        concurrent_requests=False,
+        streams_bodies=False,
+        drains=False,
+    ),
+)
+UWSGI_KINDS = (
+    ServerKind("uwsgi", _uwsgi(), program="uwsgi", concurrent_requests=False, reads_ahead=False),
+    ServerKind("uwsgi-threads", _uwsgi("--threads", "4"), program="uwsgi", reads_ahead=False),
+    ServerKind(
+        "uwsgi-gevent",
+        _uwsgi("--gevent", "100"),
+        ("gevent",),
+        program="uwsgi",
+        green="gevent",
+        reads_ahead=False,
+    ),
+    ServerKind(
+        "uwsgi-gevent-patched",
+        _uwsgi("--gevent", "100", "--gevent-early-monkey-patch"),
+        ("gevent",),
+        program="uwsgi",
+        green="gevent",
+        reads_ahead=False,
+    ),
+)
+#: TLS ends in the process, so that its connections can't be taken from the server.
+TLS_KINDS = (
+    ServerKind(
+        "werkzeug-tls", _with_tls(_script(), "--cert", "--key"), env=THREADING, takes_over=False, tls=True
+    ),
+    ServerKind(
+        "gunicorn-gthread-tls",
+        _with_tls(_gunicorn("-k", "gthread", "--threads", "32")),
+        ("gunicorn",),
+        takes_over=False,
+        tls=True,
+    ),
+    ServerKind(
+        "gevent-tls",
+        _with_tls(_script(), "--cert", "--key"),
+        ("gevent", "geventwebsocket"),
+        env=GEVENT,
+        green="gevent",
+        takes_over=False,
+        tls=True,
+    ),
+    ServerKind(
+        "eventlet-tls",
+        _with_tls(_script(), "--cert", "--key"),
+        ("eventlet",),
+        env=EVENTLET,
+        green="eventlet",
+        takes_over=False,
+        tls=True,
+    ),
+    ServerKind(
+        "uvicorn-tls",
+        _with_tls(_uvicorn, "--ssl-certfile", "--ssl-keyfile"),
+        ("uvicorn",),
+        interface="asgi",
+        tls=True,
+    ),
+    ServerKind("hypercorn-tls", _with_tls(_hypercorn), ("hypercorn",), interface="asgi", tls=True),
+)
 
 KINDS: dict[str, ServerKind] = {
     kind.name: kind
     for kind in (
-        ServerKind("werkzeug", _script),
-        ServerKind("gunicorn-sync", _gunicorn("-k", "sync"), concurrent_requests=False),
-        ServerKind("gunicorn-gthread", _gunicorn("-k", "gthread", "--threads", "2")),
-        ServerKind("flask-run", _flask_run),
-        ServerKind(
-            "waitress",
-            _waitress,
-            websocket=False,
-            takes_over=False,
-            concurrent_requests=False,
-            streams_bodies=False,
-        ),
-        ServerKind("werkzeug-tls", _script_with_tls, takes_over=False, tls=True),
+        *WERKZEUG_KINDS,
+        *GUNICORN_KINDS,
+        *GREEN_KINDS,
+        *ASGI_KINDS,
+        *UWSGI_KINDS,
+        *OTHER_KINDS,
+        *TLS_KINDS,
     )
 }
 
@@ -257,7 +440,7 @@ def _spawn(
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=log.parent,
-            env={**inherited, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1", **env},
+            env={**inherited, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1", **kind.env, **env},
             start_new_session=True,
         )
 

@@ -170,7 +170,7 @@ class SocketASGI:
         with self._gateway.receiving_post(request, sid) as body:
             while body.wanted:
                 await _read_chunk(body, receive)
-        return self._gateway.post_reply(request)
+        return self._gateway.post_reply(request, body)
 
     async def _poll(
         self, backend: ASGIBackend, asked: PollRequested, request: Request, receive: Receive, send: Send

@@ -165,6 +165,8 @@ class PostBody:
         self._length = length
         self._missing = limit + 1 if length is None else length
         self._parts: list[bytes] = []
+        #: False where the session was closing, and took no more messages
+        self.accepted = True
 
     @property
     def wanted(self) -> int:
@@ -262,7 +264,7 @@ class HTTPGateway:
             body = PostBody(request, self.config.max_http_buffer_size)
             yield body
             with engine.lock:
-                session.receive_payload(body.complete())
+                body.accepted = session.receive_payload(body.complete())
         except BaseException:  # also where the reader is cancelled: what it has read is lost
             with engine.lock:
                 session.fail()
@@ -271,8 +273,13 @@ class HTTPGateway:
             with engine.lock:
                 session.end_post()
 
-    def post_reply(self, request: Request) -> Reply:
-        """The packets of a POST have been received."""
+    def post_reply(self, request: Request, body: PostBody) -> Reply:
+        """The body of a POST has been received.
+
+        :raises RemoteProtocolError: we are closing the session, and its messages came too late.
+        """
+        if not body.accepted:
+            raise RemoteProtocolError("the session is closing", code=ErrorCode.SESSION_UNKNOWN)
         return Reply(200, [*self.headers(request), TEXT], b"ok")
 
     # Replies

@@ -156,7 +156,7 @@ class SocketMiddleware:
                 except (OSError, ValueError) as error:
                     raise body.fail(error) from error
                 body.feed(data)
-        return self._gateway.post_reply(request)
+        return self._gateway.post_reply(request, body)
 
     # Long-polling
 

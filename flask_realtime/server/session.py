@@ -357,21 +357,25 @@ class Session:
         """A request of the session broke a rule: it is over, and its poll is told."""
         self.end(DisconnectReason.TRANSPORT_ERROR, farewell=CLOSE.payload_part)
 
-    def receive_payload(self, body: bytes) -> None:
-        """The packets of a POST, in order.
+    def receive_payload(self, body: bytes) -> bool:
+        """The packets of a POST, in order; False where messages among them came too late.
 
         :raises RemoteProtocolError: the body breaks a rule; :meth:`fail` is to follow.
         """
         self.check_living()
+        accepted = True
         for packet in decode_payload(body, max_packets=self.engine.config.max_payload_packets):
             if self.ended:
-                return
+                return accepted
             if packet.type is PacketType.MESSAGE:
                 if self.protocol.alive:
                     self.application.receive_message(packet.data)
+                else:
+                    accepted = False
             elif self.protocol.receive_packet(packet, self.engine.now()):
                 self.end(DisconnectReason.CLIENT_DISCONNECT, farewell=NOOP.payload_part)
         self.engine.schedule(self)
+        return accepted
 
     # Pressure: what the application can't take is left in the client's own buffers
 

@@ -11,7 +11,7 @@ import pytest
 from acceptance import settings, wire
 from acceptance.conftest import ServerPool
 from acceptance.wire import BINARY, CLOSE, TEXT, Closed, Polling, Transport, WebSocket, WebSocketTransport
-from servers import KINDS, RunningServer, ServerKind, start
+from servers import RunningServer, ServerKind, start
 
 PATH = "engine.io"
 INTERVAL, GRACE = 0.3, 0.2
@@ -697,16 +697,3 @@ def test_sessions_are_counted_and_forgotten(kind: ServerKind, transport_name: st
 
         wire.wait_until(lambda: wire.stats(server.url)["sessions"] == 0, what="sessions are forgotten")
         wire.wait_until(lambda: wire.stats(server.url)["queued_bytes"] == 0)
-
-
-@pytest.mark.parametrize("kind_name", KINDS)
-def test_every_kind_of_server_serves(server_pool: ServerPool, kind_name: str) -> None:
-    """A short walk on each kind, also on those that the other tests leave out."""
-    server = server_pool.get(KINDS[kind_name], "engine_echo", settings.CALM)
-    names = ("polling", *(("websocket", "upgrade") if server.kind.websocket else ()))
-    for name in names:
-        with wire.open_transport(name, server.url, PATH) as session:
-            session.send("4hello")
-            assert session.receive() == "4hello", name
-            session.send(b"\x01\x02")
-            assert session.receive() == b"\x01\x02", name

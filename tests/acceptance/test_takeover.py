@@ -155,6 +155,7 @@ class TestSlowHandlers:
                 assert client.wait_ack(id) == [i]
 
 
+@pytest.mark.kinds(reads_ahead=True)
 class TestBytesBehindTheRequest:
     """What follows the upgrade request in its segment has been read by the WSGI server already."""
 

@@ -32,6 +32,7 @@ ENGINE_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "APP_MAX_BUFFER": ("max_http_buffer_size", int),  # bytes
     "APP_CORS": ("cors_allowed_origins", _origins),  # "*" or origins with commas between them
     "APP_TRANSPORTS": ("transports", _comma_separated),
+    "APP_ASYNC_MODE": ("async_mode", str),
 }
 SOCKETIO_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "APP_SERIALIZER": ("serializer", str),
@@ -46,6 +47,10 @@ def _read(table: dict[str, tuple[str, Callable[[str], Any]]]) -> dict[str, Any]:
         for variable, (option, convert) in table.items()
         if variable in os.environ
     }
+
+
+def switched_on(variable: str) -> bool:
+    return _switch(os.environ.get(variable, ""))
 
 
 def engine_options() -> dict[str, Any]:
@@ -81,6 +86,9 @@ def command_line() -> tuple[int, dict[str, Any]]:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--cert", help="a PEM file; with --key the server speaks TLS")
     parser.add_argument("--key")
+    parser.add_argument(
+        "--production", action="store_true", help="don't say that a development server is good enough"
+    )
     arguments = parser.parse_args()
-    tls = {"ssl_context": (arguments.cert, arguments.key)} if arguments.cert else {}
-    return arguments.port, tls
+    tls = {"certfile": arguments.cert, "keyfile": arguments.key} if arguments.cert else {}
+    return arguments.port, {"allow_unsafe_werkzeug": not arguments.production, **tls}

@@ -1,18 +1,26 @@
 """The Socket.IO app that the acceptance tests and foreign suites talk to.
 
-``python contract.py --port N``, ``flask --app contract run`` or ``gunicorn contract:app``.
+``python contract.py --port N``, ``flask --app contract run``, ``gunicorn contract:app`` or
+``uvicorn contract:asgi_app``.
 """
 
 from __future__ import annotations
 
+import monkey_patching  # noqa: F401 - before anything that it replaces
+
+# isort: split
 import hashlib
+import importlib.util
 import json
 import os
+import time
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
-from app_options import command_line, configure_logging, process_figures, socketio_options
-from flask import Flask, jsonify, request
+from app_options import command_line, configure_logging, process_figures, socketio_options, switched_on
+from emitting import NumberedEmitter
+from flask import Flask, Response, current_app, g, jsonify, request, session
 from flask.typing import ResponseReturnValue
 
 from flask_realtime import (
@@ -50,25 +58,27 @@ def describe(value: Any) -> dict[str, Any]:
     raise TypeError(f"no descriptor for {type(value).__name__}")
 
 
-class DisconnectLog:
-    """The last 200 disconnects, and each as a line of a file when ``APP_DISCONNECT_LOG`` names one."""
+class Log:
+    """The last 200 entries, and each as a line of the file that an environment variable names, if it does."""
 
-    def __init__(self) -> None:
-        self.entries: deque[dict[str, str]] = deque(maxlen=200)
-        self.path = os.environ.get("APP_DISCONNECT_LOG")
+    def __init__(self, variable: str) -> None:
+        self.entries: deque[dict[str, Any]] = deque(maxlen=200)
+        self.path = os.environ.get(variable)
 
-    def add(self, entry: dict[str, str]) -> None:
+    def add(self, entry: dict[str, Any]) -> None:
         self.entries.append(entry)
         if self.path:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
 
 
-def register_lifecycle(socketio: SocketIO, namespace: str, log: DisconnectLog) -> None:
+def register_lifecycle(socketio: SocketIO, namespace: str, log: Log) -> None:
     @socketio.on("connect", namespace=namespace)
     def connect(auth=None):
         if namespace == "/auth" and auth != {"token": "secret"}:
             raise ConnectionRefusedError("not authorized", {"code": 42})
+        if isinstance(auth, dict) and "name" in auth:
+            session["name"] = auth["name"]
         emit("auth", {} if auth is None else auth)
 
     @socketio.on("disconnect", namespace=namespace)
@@ -97,6 +107,11 @@ def register_echoes(socketio: SocketIO, namespace: str) -> None:
     @socketio.on("ack-delay", namespace=namespace)
     def acknowledge_late(milliseconds, value):
         socketio.sleep(milliseconds / 1000)
+        return value
+
+    @socketio.on("block", namespace=namespace)
+    def block(milliseconds, value):
+        time.sleep(milliseconds / 1000)
         return value
 
 
@@ -158,10 +173,28 @@ def register_rooms(socketio: SocketIO, namespace: str) -> None:
         emit("broadcast-msg", value, broadcast=True)
 
 
-def register_connection(socketio: SocketIO, namespace: str, log: DisconnectLog) -> None:
+def register_numbers(socketio: SocketIO, namespace: str, log: Log) -> None:
+    @socketio.on("record", namespace=namespace)
+    def record(number):
+        log.add({"sid": request.sid, "number": number})
+        emit("recorded", number)
+        return number
+
+    @socketio.on("emit-from", namespace=namespace)
+    def emit_from(source, count):
+        NumberedEmitter(socketio, source, count, request.sid, namespace).start()
+
+
+def register_connection(socketio: SocketIO, namespace: str, log: Log) -> None:
     @socketio.on("whoami", namespace=namespace)
     def whoami():
         return {"sid": request.sid, "nsp": request.namespace}
+
+    @socketio.on("context", namespace=namespace)
+    def context(value):
+        g.value = value
+        socketio.sleep(0.05)
+        return [request.sid, request.namespace, g.value, current_app.name, session.get("name")]
 
     @socketio.on("disconnect-me", namespace=namespace)
     def disconnect_me():
@@ -186,16 +219,49 @@ def register_routes(app: Flask, socketio: SocketIO) -> None:
         socketio.emit(request.args["event"], request.args["data"])
         return "ok"
 
+    @app.route("/emit-numbered")
+    def emit_numbered_from_http() -> ResponseReturnValue:
+        source, count, sid = request.args["source"], int(request.args["count"]), request.args["to"]
+        NumberedEmitter(socketio, source, count, sid, "/").start()
+        return "ok"
+
     @app.route("/stats")
     def stats() -> ResponseReturnValue:
         return jsonify(socketio.stats() | process_figures())
 
 
+def register_views(app: Flask) -> None:
+    """What has nothing to do with Socket.IO, to be served beside it."""
+
+    @app.route("/body", methods=["POST"])
+    def body() -> ResponseReturnValue:
+        return Response(request.get_data(), mimetype="application/octet-stream")
+
+    @app.route("/stream")
+    def stream() -> ResponseReturnValue:
+        count = int(request.args["count"])
+
+        def chunks() -> Iterator[str]:
+            for number in range(count):
+                yield f"chunk {number}\n"
+
+        return Response(chunks(), mimetype="text/plain")
+
+    @app.route("/cookie")
+    def cookie() -> ResponseReturnValue:
+        """Gives back the cookie that came, and sets the one that is asked for."""
+        response = Response(request.cookies.get("taste", ""))
+        response.set_cookie("taste", request.args["taste"])
+        return response
+
+
 def create_app() -> Flask:
     configure_logging()
     app = Flask("contract")
+    app.secret_key = "for tests only"
     socketio = SocketIO(app, **socketio_options())
-    log = DisconnectLog()
+    log = Log("APP_DISCONNECT_LOG")
+    received = Log("APP_RECEIVED_LOG")
     extra = [f"/extra{i}" for i in range(int(os.environ.get("APP_EXTRA_NAMESPACES", "0")))]
     for namespace in (*FULL_NAMESPACES, *CONNECT_ONLY_NAMESPACES, *extra):
         register_lifecycle(socketio, namespace, log)
@@ -203,13 +269,21 @@ def create_app() -> Flask:
         register_echoes(socketio, namespace)
         register_sources(socketio, namespace)
         register_rooms(socketio, namespace)
+        register_numbers(socketio, namespace, received)
         register_connection(socketio, namespace, log)
+    if switched_on("APP_ASYNC_HANDLERS_NAMESPACE"):
+        import async_namespace  # Flask-SocketIO could not even import it
+
+        async_namespace.register(socketio, "/async", log)
     register_routes(app, socketio)
+    register_views(app)
     return app
 
 
 app = create_app()
+socketio: SocketIO = app.extensions["socketio"]
+asgi_app = socketio.asgi_app(app) if importlib.util.find_spec("a2wsgi") else None
 
 if __name__ == "__main__":
     port, options = command_line()
-    app.extensions["socketio"].run(app, host="127.0.0.1", port=port, allow_unsafe_werkzeug=True, **options)
+    socketio.run(app, host="127.0.0.1", port=port, **options)

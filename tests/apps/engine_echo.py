@@ -1,10 +1,16 @@
 """Raw Engine.IO: whatever a client sends comes back unchanged.
 
-``python engine_echo.py --port N``, ``flask --app engine_echo run`` or ``gunicorn engine_echo:app``.
+``python engine_echo.py --port N``, ``flask --app engine_echo run``, ``gunicorn engine_echo:app`` or
+``uvicorn engine_echo:asgi_app``.
 """
 
 from __future__ import annotations
 
+import importlib.util
+
+import monkey_patching  # noqa: F401 - before anything that it replaces
+
+# isort: split
 from collections import deque
 
 from app_options import command_line, configure_logging, engine_options, process_figures
@@ -56,7 +62,9 @@ def create_app() -> Flask:
 
 
 app = create_app()
+engine: EngineIO = app.extensions["engine_echo"]
+asgi_app = engine.asgi_app(app) if importlib.util.find_spec("a2wsgi") else None
 
 if __name__ == "__main__":
     port, options = command_line()
-    app.extensions["engine_echo"].run(app, host="127.0.0.1", port=port, allow_unsafe_werkzeug=True, **options)
+    engine.run(app, host="127.0.0.1", port=port, **options)

@@ -1,4 +1,4 @@
-// One JSON object per line and test, for tests/acceptance/test_node_client.py.
+// One JSON object per line and test, for tests/node_client.py.
 
 export default async function* report(source) {
   for await (const event of source) {
