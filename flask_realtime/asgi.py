@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["FlaskASGI", "make_asgi_app"]
 
 Environ = dict[str, Any]
+T = TypeVar("T")
 
 
 def make_asgi_app(app: Flask, state: AppState, workers: int) -> ASGIApp:
@@ -127,7 +129,7 @@ class _Views:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
-            await self._http(scope, receive, send)
+            await self._http(scope, _coroutine(receive), _coroutine(send))
             return
         if (await receive())["type"] == "websocket.connect":
             reason = f"no websocket is served at {scope['path']!a}"
@@ -135,6 +137,15 @@ class _Views:
             await refuse_websocket(
                 Reply(403, [("Content-Type", "application/json")], body, reason), scope, send
             )
+
+
+def _coroutine(function: Callable[..., Awaitable[T]]) -> Callable[..., Coroutine[Any, Any, T]]:
+    """The same as a coroutine function: a2wsgi needs one, and granian's give other awaitables."""
+
+    async def call(*args: Any) -> T:
+        return await function(*args)
+
+    return call
 
 
 def _as_proxies_say(app: Flask, environ: Environ) -> Environ:

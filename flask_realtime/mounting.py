@@ -12,7 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from .backends import uwsgi_server
 from .backends.choice import choose_backend
-from .backends.lifecycle import drain_on_sigterm, drain_with_gunicorn, watch
+from .backends.lifecycle import drain_on_sigterm, watch
 from .context import slim_environ
 from .gateways.wsgi import SocketMiddleware
 
@@ -69,5 +69,4 @@ def mount(app: Flask, config: ServerConfig, make_server: Callable[[Backend], Any
     watch(server.engine)
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":
         drain_on_sigterm()
-    drain_with_gunicorn()
     return AppState(config, server, middleware)

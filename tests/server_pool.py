@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from servers import KINDS, RunningServer, ServerFailed, ServerKind, start
@@ -31,6 +31,13 @@ def add_markers(config: pytest.Config) -> None:
         "markers",
         "kinds(**attributes): only on kinds of server with these attributes, as in kinds(websocket=True)",
     )
+
+
+def check_available(kind: ServerKind, require: Callable[[str, object], None]) -> None:
+    """Skip where it can't be had, or fail where nothing may be missing."""
+    if kind.lacking:
+        pytest.skip(kind.lacking)  # not missing: there is nothing to install
+    require(", ".join(kind.missing), not kind.missing)
 
 
 class ServerPool:

@@ -15,6 +15,7 @@ import contextlib
 import datetime
 import functools
 import http.client
+import importlib.metadata
 import importlib.util
 import ipaddress
 import os
@@ -51,6 +52,8 @@ class ServerKind:
     """``command(app_module, port)``: the arguments that follow ``python``."""
     requires: tuple[str, ...] = ()
     """The modules without which it can't be had."""
+    worker: str = ""
+    """The module of gunicorn's worker class, where not every version of gunicorn has it."""
     program: str = ""
     """An executable beside python without which it can't be had."""
     env: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -83,10 +86,23 @@ class ServerKind:
     @property
     def missing(self) -> list[str]:
         """What it needs and is not installed."""
-        missing = [name for name in self.requires if importlib.util.find_spec(name) is None]
+        missing = [name for name in self.requires if not _is_installed(name)]
         if self.program and not _beside_python(self.program).exists():
             missing.append(self.program)
         return missing
+
+    @property
+    def lacking(self) -> str:
+        """What the installed version of gunicorn does not have, which no installation can change."""
+        if not self.worker or self.missing or _is_installed(self.worker):
+            return ""
+        return f"gunicorn {importlib.metadata.version('gunicorn')} has no {self.worker}"
+
+
+def _is_installed(module: str) -> bool:
+    spec = importlib.util.find_spec(module)
+    # `tests/gunicorn` would do for a namespace package, which has no origin.
+    return spec is not None and spec.origin is not None
 
 
 def _beside_python(program: str) -> Path:
@@ -195,6 +211,13 @@ GREEN_KINDS = (
         green="gevent",
         refuses_upgrades=False,
     ),
+    ServerKind(
+        "gunicorn-eventlet",
+        _gunicorn("-k", "eventlet"),
+        ("gunicorn", "eventlet"),
+        worker="gunicorn.workers.geventlet",  # up to 25
+        green="eventlet",
+    ),
     ServerKind("eventlet", _script(), ("eventlet",), env=EVENTLET, green="eventlet"),
     ServerKind(
         "eventlet-patched",
@@ -210,7 +233,11 @@ ASGI_KINDS = (
     ServerKind("granian", _granian, ("granian",), interface="asgi"),
     ServerKind("daphne", _daphne, ("daphne",), interface="asgi", streams_bodies=False, close_codes=False),
     ServerKind(
-        "gunicorn-asgi", _gunicorn("-k", "asgi", application="asgi_app"), ("gunicorn",), interface="asgi"
+        "gunicorn-asgi",
+        _gunicorn("-k", "asgi", application="asgi_app"),
+        ("gunicorn",),
+        worker="gunicorn.workers.gasgi",  # from 24 on
+        interface="asgi",
     ),
 )
 OTHER_KINDS = (

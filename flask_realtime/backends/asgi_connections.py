@@ -17,6 +17,7 @@ from ..protocol.websocket import CloseCode
 from ..server.logs import short
 from ..server.ports import Poll
 from ..types import DisconnectReason
+from .daphne_server import DaphneConnection
 
 if TYPE_CHECKING:
     from ..server.engine import Engine
@@ -85,15 +86,16 @@ def abort_connection(send: Send) -> None:
 
     A server closes it only when all is written: never, and some wait for that when they stop. ASGI has no
     word for it, but ``send`` is a method of what owns the transport (uvicorn, gunicorn), or of what sends
-    through it (hypercorn).
+    through it (hypercorn), or of our own (daphne).
     """
     method: Any = send
     for _ in range(4):
         owner = getattr(method, "__self__", None)
         transport = getattr(getattr(owner, "writer", owner), "transport", None)
-        if transport is not None and callable(getattr(transport, "abort", None)):
-            transport.abort()
-            return
+        for name in ("abort", "abortConnection"):  # asyncio's, Twisted's
+            if callable(abort := getattr(transport, name, None)):
+                abort()
+                return
         method = getattr(owner, "send", None)
 
 
@@ -273,6 +275,8 @@ class ASGITransport:
             if self._sending_since is not None:
                 abort_connection(self._send)
             self.session.transport_closed(self, DisconnectReason.TRANSPORT_ERROR)
+            # The session is known for a while yet, and with it we are; the server's objects need not be.
+            self._receive, self._send, self._reader = _lost_receive, _lost_send, None
 
     # Reading
 
@@ -287,8 +291,8 @@ class ASGITransport:
 
     async def _read_all(self) -> DisconnectReason:
         while True:
-            while self.session.reading_paused and self._abort_code is None:
-                await self._resumed.wait()
+            if self.session.reading_paused:
+                await self._pause()
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
                 return self._reason(event.get("code"))
@@ -299,6 +303,21 @@ class ASGITransport:
                 self._refuse_message()
             elif self._abort_code is None:
                 self.session.receive(self, [message])
+
+    async def _pause(self) -> None:
+        """Until the session takes messages again."""
+        connection = getattr(self._send, "__self__", None)
+        if not isinstance(connection, DaphneConnection):
+            connection = None  # all others stop reading where nobody asks
+        if connection is not None:
+            connection.pause_reading()
+        try:
+            while self.session.reading_paused and self._abort_code is None:
+                await self._resumed.wait()
+        finally:
+            # Also where we are cancelled: the end of the connection is read as well.
+            if connection is not None:
+                connection.resume_reading()
 
     def _reason(self, code: int | None) -> DisconnectReason:
         if code not in FAILURES:
@@ -420,6 +439,16 @@ class ASGITransport:
             )  # fmt: skip
         self.session.transport_closed(self, DisconnectReason.TRANSPORT_ERROR)
         self._over.ring()
+
+
+async def _lost_receive() -> Event:
+    """In the place of a server's function, after the end."""
+    return {"type": "websocket.disconnect"}
+
+
+async def _lost_send(event: Event) -> None:
+    """In the place of a server's function, after the end."""
+    raise ConnectionError("the websocket is over")
 
 
 def _events_of(message: Message) -> Iterator[Event]:

@@ -20,6 +20,7 @@ from ..server.engine import Engine
 from ..server.ports import AsyncEvent, Scheduler
 from . import coroutines
 from .asgi_connections import ASGITransport, HeldPoll, Receive, Send
+from .daphne_server import daphne_sender
 from .pool import ThreadPools
 
 __all__ = ["AsyncioBackend", "LoopTimer", "run_backend"]
@@ -273,6 +274,10 @@ class AsyncioBackend(ThreadPools):
 
         self.assist(work)
         return await future
+
+    def sender(self, send: Send) -> Send:
+        """What to send with: the server's own function, unless that lacks something."""
+        return daphne_sender(send)
 
     def hold_poll(self, receive: Receive, send: Send) -> HeldPoll:
         """A poll of the request that these belong to."""

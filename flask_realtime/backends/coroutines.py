@@ -8,12 +8,16 @@ patched: an event loop can't share its thread with another).
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context
+from functools import partial
 from typing import Any
 
 from .events import make_event
@@ -89,6 +93,44 @@ class LoopEvent:
         return True
 
 
+class _RealThreads(ThreadPoolExecutor):
+    """For ``asyncio.to_thread`` in a patched process, where the standard pool's threads would be greenlets.
+
+    They would belong to the hub of the event loop's thread, and the process would wait for them at
+    its exit when that hub runs no more.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = original("_thread", "allocate_lock")()
+        self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._busy = 0
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """See :class:`concurrent.futures.Executor`."""
+        future: Future[Any] = Future()
+        with self._lock:
+            self._calls.append((future, partial(function, *args, **kwargs)))
+            needed = self._busy < self._max_workers
+            self._busy += needed
+        if needed:
+            original("_thread", "start_new_thread")(self._work, ())
+        return future
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._calls:
+                    self._busy -= 1
+                    return
+                future, call = self._calls.popleft()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(call())
+                except BaseException as error:  # noqa: BLE001 (it is raised where the result is awaited)
+                    future.set_exception(error)
+
+
 class _OwnLoop:
     """The event loop of a process whose web server has none; started when first needed."""
 
@@ -107,14 +149,24 @@ class _OwnLoop:
         if self.loop is None:
             with self._lock:
                 if self.loop is None:
-                    self.loop = _new_loop()
-                    original("_thread", "start_new_thread")(self._run, (self.loop,))
+                    made = original("_thread", "allocate_lock")()
+                    made.acquire()
+                    original("_thread", "start_new_thread")(self._run, (made.release,))
+                    made.acquire()
+        assert self.loop is not None
         return self.loop
 
-    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _run(self, made: Callable[[], None]) -> None:
+        # Made here: in a patched process its selector belongs to this thread, which gets a hub of its own.
+        self.loop = loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
+        if patched_by() is not None:
+            loop.set_default_executor(_RealThreads())
+        made()
         try:
-            loop.run_forever()
+            # What a task has raised may be meant for a program; but the loop is everybody's.
+            while self._was_interrupted(loop):
+                pass
             tasks = asyncio.all_tasks(loop)
             for task in tasks:
                 task.cancel()
@@ -123,6 +175,16 @@ class _OwnLoop:
         finally:
             loop.close()
             self._ended = True
+
+    @staticmethod
+    def _was_interrupted(loop: asyncio.AbstractEventLoop) -> bool:
+        """Run the loop until it is stopped; True where a task has ended it before, by ``SystemExit`` say."""
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            logger.exception("error in a coroutine")
+            return True
+        return False
 
     def stop(self) -> None:
         loop, self.loop = self.loop, None
@@ -136,12 +198,6 @@ class _OwnLoop:
         self._ended = False
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
-    if patched_by() == "gevent":
-        return asyncio.SelectorEventLoop(original("selectors", "DefaultSelector")())
-    return asyncio.new_event_loop()
-
-
 _own_loop = _OwnLoop()
 
 
@@ -153,3 +209,7 @@ def own_loop() -> asyncio.AbstractEventLoop:
 def stop_own_loop() -> None:
     """At the end of the process: cancel what still runs in its event loop."""
     _own_loop.stop()
+
+
+# As early as this, so that it is done last: the drain, which is registered later, still needs the loop.
+atexit.register(stop_own_loop)

@@ -8,7 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from .patching import green_hub, original
+from .patching import green_hub, original, patched_by
 
 if TYPE_CHECKING:
     from ..server.ports import Event
@@ -26,7 +26,7 @@ def make_event() -> Event:
             "this would block the event loop: in a coroutine, use `await call_async(...)` for call(),"
             " and `await asyncio.sleep(...)`"
         )
-    if green_hub() is not None:
+    if green_hub() is not None or patched_by() is not None:
         return _PipeEvent()
     event: Event = original("threading", "Event")()
     return event
@@ -78,6 +78,8 @@ class _Expired(Exception):
 class _PipeEvent:
     """An event between threads of which some have hubs: readiness of a pipe is what all can wait for."""
 
+    _reader = _writer = -1
+
     def __init__(self) -> None:
         self._flag = False
         self._reader, self._writer = os.pipe()
@@ -94,10 +96,18 @@ class _PipeEvent:
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._flag:
             left = None if deadline is None else deadline - time.monotonic()
-            if (left is not None and left <= 0) or not wait_readable(self._reader, left):
+            if (left is not None and left <= 0) or not self._wait_once(left):
                 break
         return self._flag
 
+    def _wait_once(self, timeout: float | None) -> bool:
+        reader = os.dup(self._reader)  # eventlet lets one greenlet at a time wait for a descriptor
+        try:
+            return wait_readable(reader, timeout)
+        finally:
+            os.close(reader)
+
     def __del__(self, close: Any = os.close) -> None:
-        close(self._reader)
-        close(self._writer)
+        if self._reader >= 0:  # the process may have been out of descriptors
+            close(self._reader)
+            close(self._writer)

@@ -126,8 +126,12 @@ class GreenBackend(LoopBackend):
         """A greenlet belongs to the thread that has made it."""
         if self._thread_ident() == self._thread:
             function(*args)
+        elif self._process_loop.running is not None:
+            self._process_loop.running.call_soon(partial(function, *args))  # type: ignore[arg-type]
         else:
-            self.loop().call_soon(partial(function, *args))  # type: ignore[arg-type]
+            # Nobody has connected yet, and only our own thread could start the loop: so a real thread it is.
+            function, args = (args[0], args[1:]) if function is self._spawn else (function, args)
+            original("_thread", "start_new_thread")(function, args)
 
     def submit(self, function: Function, *args: Any) -> None:
         self._in_loop_thread(self._pool.submit, function, *args)
@@ -136,7 +140,7 @@ class GreenBackend(LoopBackend):
         self._in_loop_thread(self._spawn, _logged, function, args)
 
     def lend(self, seconds: float) -> None:
-        self._green_sleep(seconds)
+        self.sleep(seconds)
 
     def spawn(self, function: Function, *args: Any, **kwargs: Any) -> Joinable:
         task = _Task(self.sleep)

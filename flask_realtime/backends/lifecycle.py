@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..server.drain import drain as drain_engines
 from . import uwsgi_server
 from .connections import LINGER
-from .coroutines import stop_own_loop
 from .events import wait_readable
 from .patching import green_hub, patched_by, start_thread, throw_into_main
 
@@ -32,11 +31,13 @@ __all__ = [
     "drain_at_exit",
     "drain_on_sigterm",
     "drain_then",
-    "drain_with_gunicorn",
     "revive",
     "stopping_on_signals",
     "watch",
 ]
+
+#: how often a gunicorn worker is asked whether it is to end
+WATCH_STEP = 0.25  # seconds
 
 
 class _Drain:
@@ -54,6 +55,7 @@ _drain: _Drain | None = None  # the one that has begun
 _beginning = threading.Lock()
 _registered_by = 0  # the process that will drain at its exit
 _loop: Loop | None = None  # its loop, which has the last words to write
+_watch: _WorkerWatch | None = None  # the loop itself holds it weakly
 
 
 def watch(engine: Engine) -> None:
@@ -85,28 +87,38 @@ def drain(serving: bool) -> None:
             _drain.done.set()
 
 
-def drain_with_gunicorn() -> None:
-    """In a gunicorn worker, drain as soon as its SIGTERM comes, beside what the worker does then.
+class _WorkerWatch:
+    """Drains when a gunicorn worker is to end (a :class:`.ports.Scheduler`).
 
-    At its exit it would be too late for websockets that its own threads are
-    parked on (TLS in the process): the worker waits for those threads first.
-    It works where the worker loads the app, not with ``--preload``.
+    The worker knows it from SIGTERM or by ``--max-requests``, and tells nobody
+    until its exit. That may be too late: it first waits for its requests, to
+    which websockets belong that its own threads are parked on (TLS in the
+    process), and is killed if that takes too long.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return
-    previous = signal.getsignal(signal.SIGTERM)
-    worker = getattr(previous, "__self__", None)
-    if not callable(previous) or type(worker).__module__.partition(".")[0] != "gunicorn":
-        return
-    if not hasattr(worker, "alive"):
-        return  # the arbiter
-    own = previous
 
-    def handle(signum: int, frame: FrameType | None) -> None:
-        own(signum, frame)
-        drain_then(lambda: None)
+    def __init__(self, worker: Any, loop: Loop) -> None:
+        self._worker = worker
+        self._due: float | None = loop.now() + WATCH_STEP
+        loop.keep(self)
 
-    signal.signal(signal.SIGTERM, handle)
+    def next_deadline(self) -> float | None:
+        return self._due
+
+    def handle_timeouts(self, now: float) -> None:
+        if self._due is None or now < self._due:
+            return
+        if self._worker.alive:
+            self._due = now + WATCH_STEP
+        else:
+            self._due = None
+            drain_then(lambda: None)
+
+
+def _gunicorn_worker() -> Any:
+    """The worker of this process, if it is one of gunicorn's: its method handles SIGTERM."""
+    worker = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    is_gunicorn = any(base.__module__.partition(".")[0] == "gunicorn" for base in type(worker).__mro__)
+    return worker if is_gunicorn and hasattr(worker, "alive") else None  # not the arbiter
 
 
 def revive() -> None:
@@ -134,11 +146,13 @@ def cut_short() -> None:
 
 
 def drain_at_exit(loop: Loop) -> None:
-    """Have this process drain when it exits."""
-    global _registered_by, _loop
+    """Have this process drain when it exits; a gunicorn worker, as soon as it is to end."""
+    global _registered_by, _loop, _watch
     if _registered_by != os.getpid():
         _registered_by = os.getpid()
         _loop = loop
+        worker = _gunicorn_worker()
+        _watch = None if worker is None else _WorkerWatch(worker, loop)
         drain_this = partial(_drain_of, os.getpid())
         atexit.register(drain_this)
         uwsgi_server.at_exit(drain_this)
@@ -148,7 +162,6 @@ def _drain_of(pid: int) -> None:
     # A child that was forked later inherits the registration, but not the clients.
     if pid == os.getpid():
         drain(serving=False)
-        stop_own_loop()
 
 
 def drain_on_sigterm() -> None:

@@ -64,6 +64,7 @@ class Loop:
         self._deadlines = DeadlineHeap()
         self._sleeping = False
         self._stopped = False
+        self._abandoned = False
 
     # From any thread. Appending to a list or a deque is atomic; the order "append, then look whether
     # the loop sleeps" here, and "say that it sleeps, then look at the lists" there, loses no wake-up.
@@ -105,9 +106,11 @@ class Loop:
         self.wake()
 
     def abandon(self) -> None:
-        """In a forked child: the loop is the parent's, and so are its sockets."""
-        self._stopped = True
-        self._poller.close()
+        """In a forked child: the loop is the parent's, and so are its sockets.
+
+        They stay open: a hub may still wait for the number of our poller.
+        """
+        self._abandoned = True
 
     # From the loop's own thread
 
@@ -130,7 +133,7 @@ class Loop:
     def run(self) -> None:
         """Turn until stopped."""
         try:
-            while not self._stopped:
+            while not (self._stopped or self._abandoned):
                 try:
                     self.turn()
                 except (KeyboardInterrupt, SystemExit) as interruption:
@@ -138,9 +141,6 @@ class Loop:
                         raise
                     # A signal has hit this greenlet; the loop has last words to write.
                     throw_into_main(interruption)
-        except (OSError, ValueError):
-            if not self._stopped:  # see abandon()
-                raise
         finally:
             self._poller.close()
             self._waker.close()
@@ -154,6 +154,8 @@ class Loop:
         timeout = 0.0 if self._ready or self._dirty or self._stopped or not wait else self._timeout()
         self.clock.sleeping(timeout)
         events = self._poller.poll(timeout)
+        if self._abandoned:
+            return
         self._sleeping = False
         now = self.clock.awake()
         for connection, mask in events:

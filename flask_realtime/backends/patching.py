@@ -29,16 +29,17 @@ def patched_by() -> str | None:
 
 
 def original(module: str, name: str) -> Any:
-    """An attribute of a module of the standard library, as it was before any patching."""
+    """An attribute of a module of the standard library, as it was before any patching; None for none."""
     gevent = sys.modules.get("gevent.monkey")
-    if gevent is not None:
-        found = gevent.get_original(module, name)
-    else:
-        found = getattr(importlib.import_module(module), name, None)
     eventlet = sys.modules.get("eventlet.patcher")
-    if eventlet is not None and eventlet.already_patched:
-        found = getattr(eventlet.original(module), name)
-    return found
+    try:
+        if eventlet is not None and eventlet.already_patched:
+            return getattr(eventlet.original(module), name)
+        if gevent is not None:
+            return gevent.get_original(module, name)
+        return getattr(importlib.import_module(module), name)
+    except AttributeError:
+        return None
 
 
 def native_thread() -> int:
@@ -73,16 +74,19 @@ def throw_into_main(error: BaseException) -> None:
 
 
 def start_thread(function: Callable[[], object], name: str) -> None:
-    """Run a function in a thread, or a greenlet where the process is patched. Also from a signal handler."""
+    """Run a function in a thread, or a greenlet where threads are greenlets. Also from a signal handler."""
     library = patched_by()
-    if library == "gevent":
+    if library is None:
+        threading.Thread(target=function, name=name, daemon=True).start()
+    elif green_hub() is None and threading.get_native_id() != threading.main_thread().native_id:
+        # A real thread in a patched process: nobody would run the hub that greenlets need.
+        original("_thread", "start_new_thread")(function, ())
+    elif library == "gevent":
         gevent = sys.modules["gevent"]
         gevent.get_hub().loop.run_callback_threadsafe(gevent.spawn_raw, function)  # which wakes the hub
-    elif library == "eventlet":
+    else:
         sys.modules["eventlet"].spawn_n(function)
         _wake_eventlet(importlib.import_module("eventlet.hubs").get_hub())
-    else:
-        threading.Thread(target=function, name=name, daemon=True).start()
 
 
 def _wake_eventlet(hub: Any) -> None:

@@ -25,6 +25,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from .lifecycle import cut_short, drain_then
+from .lifecycle import WATCH_STEP, cut_short, drain_then
 
 __all__ = ["drain_before_server"]
 
@@ -55,6 +56,9 @@ def drain_before_server(loop: asyncio.AbstractEventLoop) -> None:
     _gates[:] = [gate for gate in _gates if not gate.loop.is_closed()]
     _gates.append(_Gate(loop))
     _hold_back_event()
+    worker = _gunicorn_worker()
+    if worker is not None:
+        _drain_with_worker(worker, loop)
 
 
 class _Gate:
@@ -159,3 +163,22 @@ class _AfterDrain:
 
     def _finish(self) -> None:
         self._done = True
+
+
+def _gunicorn_worker() -> Any:
+    """gunicorn's ASGI worker, in whose ``run()`` this loop runs."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        found = frame.f_locals.get("self")
+        if type(found).__module__ == "gunicorn.workers.gasgi":
+            return found
+        frame = frame.f_back
+    return None
+
+
+def _drain_with_worker(worker: Any, loop: asyncio.AbstractEventLoop) -> None:
+    """By ``--max-requests`` it ends without a signal; and first it waits for its websockets, for long."""
+    if worker.alive:
+        loop.call_later(WATCH_STEP, _drain_with_worker, worker, loop)
+    else:
+        drain_then(lambda: None)

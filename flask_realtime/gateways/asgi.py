@@ -5,6 +5,8 @@ Nothing here waits for a client with a thread: see :mod:`..backends.asgi_connect
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from wsgiref.util import is_hop_by_hop
@@ -45,6 +47,10 @@ RESPONSE_GRACE = 5.0
 #: bytes of a payload from which on rendering is left to a thread, and the server's buffers are waited for
 LARGE = 16384
 SLOWEST = 32768  # bytes per second: nobody sees how much of a response is written
+#: how long, and how much of it, a body is read that nobody wants
+DISCARD_SECONDS = 2.0
+DISCARD_BODIES = 16  # as large as allowed
+DISCARD_AT_LEAST = 4_000_000  # bytes
 #: what a server has checked, and under HTTP/2 does not tell (RFC 8441 has no such headers)
 HANDSHAKE = {
     "HTTP_UPGRADE": "websocket",
@@ -97,6 +103,10 @@ class ASGIBackend(Backend, Protocol):
         """The result of some short work that would hold up the loop."""
         ...
 
+    def sender(self, send: Send) -> Send:
+        """What to send with: the server's own function, unless that lacks something."""
+        ...
+
     def hold_poll(self, receive: Receive, send: Send) -> HeldPoll: ...
 
     def websocket(self, engine: Engine, receive: Receive, send: Send) -> ASGITransport: ...
@@ -137,6 +147,7 @@ class SocketASGI:
             return
         backend = self._backend()
         backend.catch_up()
+        send = backend.sender(send)
         environ = self._proxied(environ_of(scope))
         request = request_of(environ)
         if scope["type"] == "websocket":
@@ -144,9 +155,25 @@ class SocketASGI:
             return
         # The end of a body is part of HTTP/2's framing.
         request.chunked = request.chunked or scope.get("http_version", "1.1")[0] in "23"
-        reply = await self._serve_http(backend, request, receive, send)
-        if reply is not None:
+        body = _Incoming(receive)
+        reply = await self._serve_http(backend, request, body, send)
+        if reply is None:
+            return
+        has_body = request.chunked or (request.content_length or 0) > 0
+        # With Expect, the client waits for our word before it sends any.
+        if has_body and not body.ended and not request.header("Expect"):
+            await self._refuse_body(reply, request, body, send)
+        else:
             await _respond(reply, request, send)
+
+    async def _refuse_body(self, reply: Reply, request: Request, body: _Incoming, send: Send) -> None:
+        """Answer while the client may still be sending: a server that stops reading resets the connection,
+        and the client does not see the answer."""
+        limit = max(DISCARD_BODIES * self.engine.config.max_http_buffer_size, DISCARD_AT_LEAST)
+        await _start_response(reply, request, send, more=True)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(body.discard(limit), DISCARD_SECONDS)
+        await send({"type": "http.response.body", "body": b""})
 
     # HTTP
 
@@ -239,7 +266,7 @@ class SocketASGI:
             if not await held.write(_write_large(reply, send), seconds):
                 return False
             # From here on a server may report that the client has gone because all is said.
-            await send({"type": "http.response.body", "body": b""})
+            await send({"type": "http.response.body", "body": reply.body[-1:]})
             return True
         except OSError:
             return False
@@ -305,16 +332,43 @@ async def refuse_websocket(reply: Reply, scope: Scope, send: Send) -> None:
         )
 
 
+class _Incoming:
+    """The events of a request (a ``receive``), and whether the body is among those that have come."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = False
+
+    async def __call__(self) -> dict[str, Any]:
+        event = await self._receive()
+        self.ended = self.ended or event["type"] != "http.request" or not event.get("more_body", False)
+        return event
+
+    async def discard(self, limit: int) -> None:
+        """Read to the end of the body, or until ``limit`` bytes have come."""
+        while not self.ended and limit > 0:
+            event = await self()
+            limit -= len(event.get("body", b""))
+
+
 async def _respond(reply: Reply, request: Request, send: Send) -> None:
+    await _start_response(reply, request, send, more=False)
+
+
+async def _start_response(reply: Reply, request: Request, send: Send, more: bool) -> None:
+    """All of a response; where there is ``more``, an empty end of it has to follow."""
     body = b"" if request.method == "HEAD" else reply.body
     await send({"type": "http.response.start", "status": reply.status, "headers": _response_headers(reply)})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
 async def _write_large(reply: Reply, send: Send) -> None:
-    """All but the end of a response; returns when the server's buffers are nearly empty."""
+    """All but the last byte of a response; returns when the server's buffers are nearly empty.
+
+    With the last byte a server may take the response for complete, and nothing more.
+    """
     await send({"type": "http.response.start", "status": reply.status, "headers": _response_headers(reply)})
-    await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+    await send({"type": "http.response.body", "body": reply.body[:-1], "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": True})
 
 

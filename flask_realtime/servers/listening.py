@@ -41,10 +41,12 @@ def listen(host: str, port: int) -> socket.socket:
         family, address = socket.AF_UNIX, _path(host)
         _remove_stale(address)
     else:
+        # A name that has addresses of both kinds means the older one, as with Flask's own server.
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         found = original("socket", "getaddrinfo")(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, family, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        family, address = found[0][0], found[0][4]
+        address = found[0][4]
     sock: socket.socket = original("socket", "socket")(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import servers
 
 from flask_realtime.servers.choice import is_installed
 
@@ -45,7 +46,7 @@ def run(tmp_path: Path, require: Callable[[str, object], None]) -> Run:
         result = subprocess.run(
             [sys.executable, "-W", "ignore", "-m", "flask", "realtime", "doctor", "--json", "--port", "0"],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), servers.PACKAGE_PATH))},
             capture_output=True,
             text=True,
             timeout=60,

@@ -423,7 +423,7 @@ class TestNamespaces:
                 return [value, request.sid]
 
         socketio.on_namespace(Chat("/chat"))
-        client = connect("/chat", auth="me")
+        client = connect("/chat", auth={"name": "me"})
         value, sid = client.emit("event", 1, callback=True, namespace="/chat")
         assert value == 1
         assert client.emit("plain", callback=True, namespace="/chat") == sid
@@ -431,7 +431,7 @@ class TestNamespaces:
         assert client.emit("unknown", callback=True, namespace="/chat") is None
         assert [item["args"] for item in client.get_received("/chat")] == [[1]]
         client.disconnect("/chat")
-        assert seen == [("connect", "me", "/chat"), ("disconnect", sid)]
+        assert seen == [("connect", {"name": "me"}, "/chat"), ("disconnect", sid)]
 
     def test_for_every_namespace(self, app: Flask) -> None:
         socketio = SocketIO(app, namespaces="*")

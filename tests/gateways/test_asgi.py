@@ -7,6 +7,7 @@ import json
 import threading
 from typing import Any
 
+import flask
 import pytest
 from asgi_driver import Request, WebSocket, eventually, play
 from flask import Flask
@@ -32,9 +33,9 @@ class World:
         self.engineio.on_disconnect(lambda session, reason: self.reasons.append(str(reason)))
         self.asgi = self.engineio.asgi_app(self.app)
 
-        @self.app.route("/view")
+        @self.app.route("/view", methods=["GET", "POST"])
         def view() -> str:
-            return "seen"
+            return f"seen {len(flask.request.get_data())}"
 
     def _echo(self, session: Any, data: str | bytes) -> None:
         self.messages.append(data)
@@ -190,7 +191,11 @@ class TestPolling:
         ("headers", "status"),
         [({"content-length": "2000000"}, 413), ({}, 411), ({"content-length": "x"}, 400)],
     )
-    def test_a_body_that_is_refused(self, headers: dict[str, str], status: int) -> None:
+    def test_a_body_that_is_refused(
+        self, headers: dict[str, str], status: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("flask_realtime.gateways.asgi.DISCARD_SECONDS", 0.05)
+
         async def test() -> None:
             world = World()
             sid = await world.open_polling()
@@ -201,15 +206,41 @@ class TestPolling:
 
         play(test)
 
-    def test_no_more_is_read_than_allowed(self) -> None:
+    def test_a_refused_body_is_read_so_that_the_client_sees_the_answer(self) -> None:
+        async def test() -> None:
+            world = World(max_http_buffer_size=1000)
+            sid = await world.open_polling()
+            post = world.request("POST", f"{POLLING}&sid={sid}", {"content-length": "1200"}, body=None)
+            for _ in range(3):
+                post.incoming.put_nowait({"type": "http.request", "body": b"4" * 300, "more_body": True})
+            await eventually(lambda: post.incoming.empty())
+            assert post.status == 413
+            assert set(json.loads(post.text)) == {"code", "message"}
+            assert not post.task.done()
+            post.incoming.put_nowait({"type": "http.request", "body": b"4" * 300})
+            await post.reply()
+
+        play(test)
+
+    def test_a_refused_body_is_not_read_without_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("flask_realtime.gateways.asgi.DISCARD_AT_LEAST", 0)
+
         async def test() -> None:
             world = World(max_http_buffer_size=1000)
             sid = await world.open_polling()
             post = world.request("POST", f"{POLLING}&sid={sid}", {"transfer-encoding": "chunked"}, body=None)
-            for _ in range(5):
-                post.incoming.put_nowait({"type": "http.request", "body": b"4" * 300, "more_body": True})
+            for _ in range(30):
+                post.incoming.put_nowait({"type": "http.request", "body": b"4" * 1000, "more_body": True})
             assert (await post.reply()).status == 413
-            assert post.incoming.qsize() == 1
+            assert post.incoming.qsize() == 30 - 2 - 16
+
+        play(test)
+
+    def test_a_refused_body_that_waits_for_our_word_is_not_asked_for(self) -> None:
+        async def test() -> None:
+            headers = {"content-length": "10", "expect": "100-continue"}
+            post = World().request("POST", f"{POLLING}&sid=unknown", headers, body=None)
+            assert (await post.reply()).status == 400
 
         play(test)
 
@@ -640,6 +671,22 @@ class TestScope:
     def test_views(self) -> None:
         async def test() -> None:
             reply = await World().request(query="", path="/view").reply()
-            assert reply.text == "seen"
+            assert reply.text == "seen 0"
+
+        play(test)
+
+    def test_views_on_a_server_whose_functions_give_futures(self) -> None:
+        async def test() -> None:
+            world = World()
+
+            async def app(scope: Any, receive: Any, send: Any) -> None:
+                await world.asgi(
+                    scope,
+                    lambda: asyncio.ensure_future(receive()),
+                    lambda event: asyncio.ensure_future(send(event)),
+                )
+
+            reply = await Request(app, "POST", query="", path="/view", body=b"x" * 200_000).reply()
+            assert reply.text == "seen 200000"
 
         play(test)

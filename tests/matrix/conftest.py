@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from acceptance import settings
-from server_pool import ServerPool, add_markers, chosen_kinds, report_logs, wanted_kinds
+from server_pool import ServerPool, add_markers, check_available, chosen_kinds, report_logs, wanted_kinds
 from servers import RunningServer, ServerKind
 
 TRANSPORTS = ("polling", "websocket", "upgrade")
@@ -39,9 +39,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def server_pool(kind: ServerKind, require: Callable[[str, object], None]) -> Iterator[ServerPool]:
+def available_kind(kind: ServerKind, require: Callable[[str, object], None]) -> ServerKind:
+    """The row, which can be had here."""
+    check_available(kind, require)
+    return kind
+
+
+@pytest.fixture(scope="session")
+def server_pool(available_kind: ServerKind) -> Iterator[ServerPool]:
     """Of one row: stopped when the next begins."""
-    require(", ".join(kind.missing), not kind.missing)
     with contextlib.ExitStack() as exit_stack:
         yield ServerPool(exit_stack)
 

@@ -68,7 +68,8 @@ class CrowdClient:
     async def _enter(self, url: str) -> None:
         self._writer.write(wire.upgrade_request(url, wire.target("socket.io", "websocket")))
         head = await self._reader.readuntil(b"\r\n\r\n")
-        assert head.split()[1] == b"101", head
+        if head.split()[1] != b"101":
+            raise ConnectionRefusedError(head.decode())
         wire.parse_open(await self._receive())
         self._send(CONNECT, None)
         packet = await self._receive_packet()
@@ -169,13 +170,13 @@ class Crowd:
     def __init__(self, url: str) -> None:
         self.url = url
         self.clients: list[CrowdClient] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="crowd", daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="crowd", daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float = 60) -> T:
         """Run a coroutine on the crowd's loop and wait for its result."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
 
     async def add(self, count: int, at_once: int = 50) -> None:
         """That many more clients, all connected."""
@@ -198,9 +199,9 @@ class Crowd:
         try:
             self.run(self._leave())
         finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(TIMEOUT)
-            self._loop.close()
+            self.loop.close()
 
     async def _leave(self) -> None:
         await asyncio.gather(*(client.leave() for client in self.clients))

@@ -1,184 +1,30 @@
 """SIGTERM in the middle of the traffic: everybody is told, and nothing that was accepted is missing.
 
-Each client has numbers recorded, in order: the app writes a number to a file, emits it back and acks it. At
-the end three lists of each client have to be equal, without a gap and with no number twice: what the app has
+Three lists of each client have to be equal at the end, without a gap and with no number twice: what the app has
 handled, and the events and the acks that have arrived before the close. A number that was not handled by then
 was not acked either, and may be dropped.
 """
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import json
-import random
-import threading
-import time
-from collections import defaultdict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from acceptance import wire
-from acceptance.wire import ACK, EVENT, Closed, Polling, SioPacket, SocketIO
-from matrix.conftest import PATIENT
-from matrix.crowd import Crowd, CrowdClient
-from servers import RunningServer, ServerKind, start
+from matrix.exchange import Recording, recording, terminate_in_traffic
+from servers import ServerKind
 
 pytestmark = pytest.mark.kinds(tls=False, drains=True)
 
 WEBSOCKETS, POLLING = 100, 5
-GOING_AWAY = 1001
-IN_FLIGHT = 3
-PAUSE = 0.1
-"""Between two numbers of a client, on average: the server should be busy, not overwhelmed."""
-PATIENCE = 15.0
-
-
-@dataclass
-class Exchange:
-    """What one client has seen."""
-
-    sid: str
-    acks: list[int] = field(default_factory=list)
-    events: list[int] = field(default_factory=list)
-
-    def event_received(self, packet: SioPacket) -> None:
-        event, number = packet.data
-        assert (packet.kind, event) == (EVENT, "recorded"), packet
-        self.events.append(number)
-
-
-@dataclass
-class Drained:
-    """A server with what its app has written down."""
-
-    server: RunningServer
-    received_log: Path
-    disconnect_log: Path
-
-    def handled(self) -> dict[str, list[int]]:
-        """Numbers by sid, in the order in which their handlers ran."""
-        numbers: dict[str, list[int]] = defaultdict(list)
-        for line in self.received_log.read_text().splitlines():
-            entry = json.loads(line)
-            numbers[entry["sid"]].append(entry["number"])
-        return numbers
-
-    def disconnected(self) -> list[str]:
-        return [json.loads(line)["sid"] for line in self.disconnect_log.read_text().splitlines()]
 
 
 @pytest.fixture
-def drained(kind: ServerKind, tmp_path: Path) -> Iterator[Drained]:
-    """A server of the test's own; a client's handlers run one at a time, so that the order is certain."""
-    logs = tmp_path / "received", tmp_path / "disconnects"
-    env = {"APP_ASYNC_HANDLERS": "0", "APP_RECEIVED_LOG": str(logs[0]), "APP_DISCONNECT_LOG": str(logs[1])}
-    with start(kind, "contract", {**PATIENT, **env}) as server:
-        yield Drained(server, *logs)
+def recorded(available_kind: ServerKind, tmp_path: Path) -> Iterator[Recording]:
+    with recording(available_kind, tmp_path) as recorded:
+        yield recorded
 
 
-class PollingExchange:
-    """A client that always has a poll pending, and POSTs numbers meanwhile."""
-
-    def __init__(self, url: str) -> None:
-        self.client = SocketIO.connected("polling", url)
-        assert isinstance(self.client.transport, Polling)
-        self.transport = self.client.transport
-        self.exchange = Exchange(self.client.sid)
-        self.last_word: object = None
-        """What ended it: the close packet ``1``, or an error."""
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._poll, self._post)]
-        for thread in self._threads:
-            thread.start()
-
-    def _post(self) -> None:
-        try:
-            for number in itertools.count():
-                if self.last_word is not None:
-                    return
-                self.client.request("record", number)
-                time.sleep(random.uniform(0, 2 * PAUSE))
-        except (Closed, OSError):  # refused, or nobody listens any more
-            pass
-
-    def _poll(self) -> None:
-        try:
-            while (packet := self.transport.receive_packet()) != "1":
-                if packet != "6":
-                    self._packet_received(wire.decode_sio(packet, self.transport.receive))
-        except (Closed, OSError) as error:
-            packet = repr(error)
-        self.last_word = packet
-
-    def _packet_received(self, packet: SioPacket) -> None:
-        if packet.kind == ACK:
-            self.exchange.acks += packet.data
-        else:
-            self.exchange.event_received(packet)
-
-    def join(self, deadline: float) -> None:
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-
-
-async def exchange_numbers(client: CrowdClient, exchange: Exchange) -> None:
-    """Until the client is closed."""
-    client.on_packet = exchange.event_received
-    waiting: deque[asyncio.Future[list[int]]] = deque()
-    for number in itertools.count():
-        if client.closed.done():
-            break
-        waiting.append(client.request("record", number))
-        if len(waiting) == IN_FLIGHT:
-            await asyncio.wait([waiting[0]])
-        while waiting and waiting[0].done() and not waiting[0].cancelled():
-            exchange.acks += waiting.popleft().result()
-        await asyncio.sleep(random.uniform(0, 2 * PAUSE))
-    exchange.acks += [number for future in waiting if not future.cancelled() for number in future.result()]
-
-
-async def start_exchanges(crowd: Crowd) -> tuple[list[Exchange], list[asyncio.Task[None]]]:
-    exchanges = [Exchange(client.sid) for client in crowd.clients]
-    tasks = [
-        asyncio.create_task(exchange_numbers(client, exchange))
-        for client, exchange in zip(crowd.clients, exchanges, strict=True)
-    ]
-    return exchanges, tasks
-
-
-async def all_closed(crowd: Crowd, tasks: list[asyncio.Task[None]]) -> list[Closed]:
-    """How each client was told; an error in an exchange is raised here."""
-    closed = await asyncio.wait_for(asyncio.gather(*(client.closed for client in crowd.clients)), PATIENCE)
-    await asyncio.gather(*tasks)
-    return closed
-
-
-def test_sigterm_in_the_middle_of_the_traffic(drained: Drained, kind: ServerKind) -> None:
-    server = drained.server
-    with Crowd(server.url) as crowd:
-        crowd.run(crowd.add(WEBSOCKETS if kind.websocket else 0))
-        polling = [PollingExchange(server.url) for _ in range(POLLING)]
-        websocket_exchanges, tasks = crowd.run(start_exchanges(crowd))
-        exchanges = [*websocket_exchanges, *(client.exchange for client in polling)]
-        wire.wait_until(lambda: all(len(exchange.acks) > 3 for exchange in exchanges), what="all are at work")
-
-        server.terminate()
-        deadline = time.monotonic() + PATIENCE
-
-        closed = crowd.run(all_closed(crowd, tasks))
-        for client in polling:
-            client.join(deadline)
-        assert server.wait(max(0.1, deadline - time.monotonic())) == 0, server.log_text()[-2000:]
-
-    code = GOING_AWAY if kind.close_codes else 1000
-    assert [reason.code for reason in closed] == [code] * len(closed)
-    assert [client.last_word for client in polling] == ["1"] * POLLING
-    handled = drained.handled()
-    for exchange in exchanges:
-        numbers = handled[exchange.sid]
-        assert numbers == list(range(len(numbers))), "each number once, in order"
-        assert exchange.events == numbers
-        assert exchange.acks == numbers
-    assert sorted(drained.disconnected()) == sorted(exchange.sid for exchange in exchanges)
+def test_sigterm_in_the_middle_of_the_traffic(recorded: Recording) -> None:
+    websockets = WEBSOCKETS if recorded.server.kind.websocket else 0
+    terminate_in_traffic(recorded, websockets, POLLING)
