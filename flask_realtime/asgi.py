@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from .backends.asyncio import AsyncioBackend, run_backend
 from .backends.lifecycle import drain_then, revive
 from .backends.server_signals import drain_before_server
 from .context import slim_environ
-from .gateways.asgi import ASGIApp, Receive, Scope, Send, SocketASGI, refuse_websocket
+from .gateways.asgi import ASGIApp, Receive, Scope, Send, SocketASGI, refuse_websocket, split_path
 from .gateways.http import Reply
 from .mounting import AppState
 from .types import DisconnectReason
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["FlaskASGI", "make_asgi_app"]
 
 Environ = dict[str, Any]
-T = TypeVar("T")
 
 
 def make_asgi_app(app: Flask, state: AppState, workers: int) -> ASGIApp:
@@ -124,13 +123,25 @@ class _Views:
             raise ImportError(
                 "asgi_app() needs a2wsgi for the app's views: pip install 'flask-realtime[asgi]'"
             ) from error
+        self._app = app
+        self._http: Any = WSGIMiddleware(cast(Any, self._call), workers=workers)
+
+    def _call(self, environ: Environ, start_response: Any) -> Any:
+        if "CONTENT_LENGTH" not in environ:
+            # The body has an end nevertheless. With a length, Werkzeug checks whether all has come.
+            environ["wsgi.input_terminated"] = True
         # The app, not its `wsgi_app`: that may yet be wrapped.
-        self._http: Any = WSGIMiddleware(cast(Any, app), workers=workers)
+        return self._app(environ, start_response)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "websocket":
-            await self._http(scope, _coroutine(receive), _coroutine(send))
-            return
+        if scope["type"] == "websocket":
+            await self._refuse(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(_for_views(scope), _body_of(receive), _coroutine(send))
+        else:
+            raise NotImplementedError(f"an ASGI scope of type {scope['type']!a}")
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] == "websocket.connect":
             reason = f"no websocket is served at {scope['path']!a}"
             body = msgspec.json.encode({"message": reason})
@@ -139,11 +150,34 @@ class _Views:
             )
 
 
-def _coroutine(function: Callable[..., Awaitable[T]]) -> Callable[..., Coroutine[Any, Any, T]]:
-    """The same as a coroutine function: a2wsgi needs one, and granian's give other awaitables."""
+def _for_views(scope: Scope) -> Scope:
+    """The scope as a2wsgi takes it rightly: ``path`` begins with ``root_path``.
 
-    async def call(*args: Any) -> T:
-        return await function(*args)
+    And without headers whose underscores pass for hyphens: a proxy may have checked those with hyphens.
+    """
+    root, path = split_path(scope)
+    headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
+    return {**scope, "root_path": root, "path": root + path, "headers": headers}
+
+
+def _body_of(receive: Receive) -> Receive:
+    """``receive``, which raises where a client has gone before the end of its body.
+
+    It and ``send`` have to be coroutine functions for a2wsgi; granian's give other awaitables.
+    """
+
+    async def receive_body() -> dict[str, Any]:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise ClientDisconnected
+        return event
+
+    return receive_body
+
+
+def _coroutine(send: Send) -> Send:
+    async def call(event: dict[str, Any]) -> None:
+        await send(event)
 
     return call
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .config import ServerConfig
 from .mounting import mount
 from .run import ServerRunner
+from .server.dispatcher import check_handler
 from .server.raw import RawHandlers, RawServer
 
 if TYPE_CHECKING:
@@ -53,16 +54,19 @@ class EngineIO:
 
     def on_connect(self, handler: H) -> H:
         """Register ``f(session)``, called when a client has connected (see :class:`.RawSession`)."""
+        check_handler(handler)
         self._handlers.on_connect = handler
         return handler
 
     def on_message(self, handler: H) -> H:
         """Register ``f(session, data)``, called for each message; ``data`` is ``str`` or ``bytes``."""
+        check_handler(handler)
         self._handlers.on_message = handler
         return handler
 
     def on_disconnect(self, handler: H) -> H:
         """Register ``f(session, reason)`` or ``f(session)``, called when a client has gone."""
+        check_handler(handler)
         self._handlers.on_disconnect = handler
         return handler
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -17,7 +16,7 @@ from .namespace import Namespace
 from .protocol.socketio import JSONSerializer, ModuleJSON, MsgpackSerializer, Serializer
 from .run import ServerRunner
 from .runner import HandlerRunner
-from .server.dispatcher import Dispatcher, is_async
+from .server.dispatcher import Dispatcher, check_handler, is_async
 from .server.server import Server
 from .types import AckCallback, DisconnectReason, Handler, Room, Sid, Target
 
@@ -145,7 +144,7 @@ class SocketIO:
 
         :raises TypeError: it can't be called.
         """
-        _check_handler(handler)
+        check_handler(handler)
         namespace = namespace or "/"
         self.handlers.append((message, handler, namespace))
         self._dispatcher.register(namespace, message, handler)
@@ -174,7 +173,7 @@ class SocketIO:
             raise ValueError("not a Namespace object")
         for name in dir(namespace_handler):
             if name.startswith("on_"):
-                _check_handler(getattr(namespace_handler, name))
+                check_handler(getattr(namespace_handler, name))
         namespace_handler._set_socketio(self)
         self.namespace_handlers.append(namespace_handler)
         self._dispatcher.register_namespace(namespace_handler.namespace, namespace_handler)
@@ -348,7 +347,10 @@ class SocketIO:
         return self.current_server.backend.spawn(target, *args, **kwargs)
 
     def sleep(self, seconds: float = 0) -> None:
-        """Sleep, as the backend does it."""
+        """Sleep, as the backend does it.
+
+        :raises RuntimeError: in a coroutine, which must not wait: ``await asyncio.sleep()``.
+        """
         self.current_server.backend.sleep(seconds)
 
     def run(self, app: Flask, host: str | None = None, port: int | None = None, **options: Any) -> None:
@@ -392,13 +394,6 @@ class SocketIO:
         from .test_client import SocketIOTestClient
 
         return SocketIOTestClient(app, self, namespace, query_string, headers, auth, flask_test_client)
-
-
-def _check_handler(handler: Any) -> None:
-    if not callable(handler):
-        raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
-    if inspect.isasyncgenfunction(handler):
-        raise TypeError(f"{handler.__name__}: a handler can't be an asynchronous generator")
 
 
 def _one(sid: Sid | None) -> Sid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import flask
 
 from .exceptions import ConnectionRefusedError
 from .server.dispatcher import is_async, positional_capacity
+from .server.inbox import in_thread
 from .server.server import NOT_HANDLED
 from .types import AckCallback, Handler, Room, Sid
 
@@ -57,13 +59,13 @@ class Namespace:
         :returns: what the method returns; where that is a coroutine function, its coroutine.
         """
         handler = getattr(self, "on_" + (event or ""), None)
+        sid, *values = args
+        if handler is not None and event in ("connect", "disconnect"):
+            values = values[: positional_capacity(handler)]
+        if is_async(handler) or is_async(self.trigger_event):  # an override that awaits this one
+            return self._trigger_async(handler, event, sid, values)
         if handler is None:
             return NOT_HANDLED
-        sid, *values = args
-        if event in ("connect", "disconnect"):
-            values = values[: positional_capacity(handler)]
-        if is_async(handler):
-            return self._trigger_async(handler, event, sid, values)
         try:
             return self._extension.run_handler(handler, event, self.namespace, sid, values)
         except ConnectionRefusedError:
@@ -74,9 +76,15 @@ class Namespace:
                 raise
             return hook(error)
 
-    async def _trigger_async(self, handler: Handler, event: str, sid: Sid, values: list[Any]) -> Any:
+    async def _trigger_async(self, handler: Handler | None, event: str, sid: Sid, values: list[Any]) -> Any:
+        if handler is None:
+            return NOT_HANDLED
+        run = partial(self._extension.run_handler, handler, event, self.namespace, sid, values)
         try:
-            return await self._extension.run_handler(handler, event, self.namespace, sid, values)
+            if not is_async(handler):
+                return await in_thread(self.server.backend, run)
+            result = run()
+            return await result if isawaitable(result) else result  # a client that has gone
         except ConnectionRefusedError:
             raise
         except Exception as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from inspect import isawaitable, iscoroutine
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from .context import EventScope
 from .exceptions import ConnectionRefusedError
+from .server.inbox import completed
 from .types import Handler
 
 if TYPE_CHECKING:
@@ -73,14 +74,7 @@ class HandlerRunner:
             return await result if isawaitable(result) else result
 
     def _completed(self, result: Any) -> Any:
-        """A plain function may hide a coroutine function, as a decorator does; then this waits for it."""
-        if not iscoroutine(result):
-            return result
-
-        async def finish() -> Any:
-            return await result
-
-        return self._socketio.current_server.backend.complete(finish)
+        return completed(self._socketio.current_server.backend, result)
 
     def _error_handler(self, namespace: str) -> Handler | None:
         socketio = self._socketio

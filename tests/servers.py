@@ -52,8 +52,8 @@ class ServerKind:
     """``command(app_module, port)``: the arguments that follow ``python``."""
     requires: tuple[str, ...] = ()
     """The modules without which it can't be had."""
-    worker: str = ""
-    """The module of gunicorn's worker class, where not every version of gunicorn has it."""
+    gunicorn: range = range(0, 1000)
+    """The major versions of gunicorn that have its worker class, in a form that works."""
     program: str = ""
     """An executable beside python without which it can't be had."""
     env: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -94,9 +94,10 @@ class ServerKind:
     @property
     def lacking(self) -> str:
         """What the installed version of gunicorn does not have, which no installation can change."""
-        if not self.worker or self.missing or _is_installed(self.worker):
+        if self.missing or "gunicorn" not in self.requires:
             return ""
-        return f"gunicorn {importlib.metadata.version('gunicorn')} has no {self.worker}"
+        version = importlib.metadata.version("gunicorn")
+        return "" if int(version.partition(".")[0]) in self.gunicorn else f"no {self} with gunicorn {version}"
 
 
 def _is_installed(module: str) -> bool:
@@ -215,7 +216,7 @@ GREEN_KINDS = (
         "gunicorn-eventlet",
         _gunicorn("-k", "eventlet"),
         ("gunicorn", "eventlet"),
-        worker="gunicorn.workers.geventlet",  # up to 25
+        gunicorn=range(0, 26),
         green="eventlet",
     ),
     ServerKind("eventlet", _script(), ("eventlet",), env=EVENTLET, green="eventlet"),
@@ -236,7 +237,9 @@ ASGI_KINDS = (
         "gunicorn-asgi",
         _gunicorn("-k", "asgi", application="asgi_app"),
         ("gunicorn",),
-        worker="gunicorn.workers.gasgi",  # from 24 on
+        # Before, it did not tell when a client closes a WebSocket, refused one without an answer, and
+        # (25) took every poll for gone.
+        gunicorn=range(27, 1000),
         interface="asgi",
     ),
 )

@@ -44,6 +44,8 @@ class Layer:
 
 
 MSGSPEC = frozenset({"msgspec"})
+#: Modules beside the rooms (``extension.py``, ``context.py``, ...) know everyone, and wait for no one.
+TOP = Layer(ANYTHING, ANYTHING, WAITING)
 LAYERS = {
     "protocol": Layer(frozenset(), MSGSPEC, WAITING | CLOCKS, strict=True),
     "types": Layer(frozenset({"protocol", "exceptions"}), MSGSPEC, WAITING | CLOCKS),
@@ -54,9 +56,8 @@ LAYERS = {
     "gateways": Layer(LEAVES | {"protocol", "adapters", "server"}, ANYTHING, WAITING | {"flask"}),
     "backends": Layer(LEAVES | {"protocol", "adapters", "server"}, ANYTHING, frozenset({"flask"})),
     "servers": Layer(LEAVES | {"backends"}, ANYTHING, frozenset({"asyncio", "threading"})),
+    "doctor": TOP,
 }
-#: Modules beside the rooms (``extension.py``, ``context.py``, ...) know everyone, and wait for no one.
-TOP = Layer(ANYTHING, ANYTHING, WAITING)
 
 MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))
 
@@ -178,6 +179,8 @@ def test_every_module_says_what_it_is(path: Path) -> None:
         ("gateways", "from .. import SocketIO"),
         ("gateways", "from ..context import emit"),
         ("backends", "import flask_realtime"),
+        ("servers", "from .. import doctor"),
+        ("doctor", "import select"),
         ("", "import asyncio.events"),
         ("", "from concurrent.futures import Future"),
     ],
@@ -194,6 +197,7 @@ def test_an_arrow_that_runs_back_is_seen(room: str, source: str) -> None:
         ("adapters", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..server import message"),
         ("gateways", "from werkzeug.http import dump_cookie\nfrom ..server.server import Server"),
         ("backends", "import gevent, socket, threading\nfrom ..server import server"),
+        ("doctor", "import flask\nfrom ..backends import patching\nfrom ..run import default_port"),
         ("", "import flask\nfrom .backends import threads\nfrom . import context"),
     ],
 )

@@ -20,7 +20,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any
 
-from .events import make_event
+from .events import check_may_wait, make_any_event
 from .patching import original, patched_by
 
 __all__ = ["LoopEvent", "complete", "own_loop", "stop_own_loop", "submit"]
@@ -58,9 +58,11 @@ def _finished(task: asyncio.Task[Any]) -> None:
 def complete(loop: asyncio.AbstractEventLoop, function: AsyncFunction, args: tuple[Any, ...]) -> Any:
     """Run a coroutine function with the context variables of this thread, and wait for its result.
 
-    :raises RuntimeError: this is an event loop's own thread.
+    :raises RuntimeError: this is that loop's own thread.
     """
-    done = make_event()
+    if asyncio._get_running_loop() is loop:
+        check_may_wait()
+    done = make_any_event()
     tasks: list[asyncio.Task[Any]] = []
 
     def start() -> None:

@@ -13,12 +13,11 @@ from .patching import green_hub, original, patched_by
 if TYPE_CHECKING:
     from ..server.ports import Event
 
-__all__ = ["make_event", "wait_readable"]
+__all__ = ["check_may_wait", "make_any_event", "make_event", "wait_readable"]
 
 
-def make_event() -> Event:
-    """An event for the caller to wait for; any thread may set it.
-
+def check_may_wait() -> None:
+    """
     :raises RuntimeError: the caller is an event loop, which must not be blocked.
     """
     if asyncio._get_running_loop() is not None:
@@ -26,6 +25,19 @@ def make_event() -> Event:
             "this would block the event loop: in a coroutine, use `await call_async(...)` for call(),"
             " and `await asyncio.sleep(...)`"
         )
+
+
+def make_event() -> Event:
+    """An event for the caller to wait for; any thread may set it.
+
+    :raises RuntimeError: the caller is an event loop, which must not be blocked.
+    """
+    check_may_wait()
+    return make_any_event()
+
+
+def make_any_event() -> Event:
+    """The same for a caller that may block an event loop: one that is not waited for."""
     if green_hub() is not None or patched_by() is not None:
         return _PipeEvent()
     event: Event = original("threading", "Event")()

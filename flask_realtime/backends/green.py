@@ -21,7 +21,7 @@ from typing import Any
 
 from ..server.ports import Event, Joinable, Scheduler
 from .base import LoopBackend
-from .events import make_event
+from .events import check_may_wait, make_event
 from .lifecycle import drain_at_exit
 from .loop import Loop
 from .patching import original
@@ -77,7 +77,9 @@ class _Task:
     def run(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
             function(*args, **kwargs)
-        except Exception:
+        except SystemExit:
+            pass  # as in a thread, it ends the task, and nobody hears of it
+        except BaseException:
             logger.exception("error in a background task")
         finally:
             self._done = True
@@ -148,6 +150,7 @@ class GreenBackend(LoopBackend):
         return task
 
     def sleep(self, seconds: float) -> None:
+        check_may_wait()
         if self._thread_ident() == self._thread:
             self._green_sleep(seconds)
         else:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from ..server.ports import Event, Joinable
-from .events import make_event
+from .events import check_may_wait, make_event
 
 __all__ = ["ThreadPool", "ThreadPools"]
 
@@ -152,4 +152,5 @@ class ThreadPools:
 
     def sleep(self, seconds: float) -> None:
         """See :class:`.ports.Backend`."""
+        check_may_wait()
         time.sleep(seconds)

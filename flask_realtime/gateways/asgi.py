@@ -49,6 +49,7 @@ LARGE = 16384
 SLOWEST = 32768  # bytes per second: nobody sees how much of a response is written
 #: how long, and how much of it, a body is read that nobody wants
 DISCARD_SECONDS = 2.0
+DISCARD_IDLE = 0.5  # seconds in which nothing comes
 DISCARD_BODIES = 16  # as large as allowed
 DISCARD_AT_LEAST = 4_000_000  # bytes
 #: what a server has checked, and under HTTP/2 does not tell (RFC 8441 has no such headers)
@@ -168,12 +169,13 @@ class SocketASGI:
 
     async def _refuse_body(self, reply: Reply, request: Request, body: _Incoming, send: Send) -> None:
         """Answer while the client may still be sending: a server that stops reading resets the connection,
-        and the client does not see the answer."""
+        and the client does not see the answer. Some stop with the last byte of ours."""
         limit = max(DISCARD_BODIES * self.engine.config.max_http_buffer_size, DISCARD_AT_LEAST)
-        await _start_response(reply, request, send, more=True)
+        content = b"" if request.method == "HEAD" else reply.body
+        await _start_response(reply, content[:-1], send, more=True)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(body.discard(limit), DISCARD_SECONDS)
-        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": content[-1:]})
 
     # HTTP
 
@@ -345,19 +347,19 @@ class _Incoming:
         return event
 
     async def discard(self, limit: int) -> None:
-        """Read to the end of the body, or until ``limit`` bytes have come."""
+        """Read to the end of the body, until ``limit`` bytes have come, or nothing comes for a while."""
         while not self.ended and limit > 0:
-            event = await self()
+            event = await asyncio.wait_for(self(), DISCARD_IDLE)
             limit -= len(event.get("body", b""))
 
 
 async def _respond(reply: Reply, request: Request, send: Send) -> None:
-    await _start_response(reply, request, send, more=False)
-
-
-async def _start_response(reply: Reply, request: Request, send: Send, more: bool) -> None:
-    """All of a response; where there is ``more``, an empty end of it has to follow."""
     body = b"" if request.method == "HEAD" else reply.body
+    await _start_response(reply, body, send, more=False)
+
+
+async def _start_response(reply: Reply, body: bytes, send: Send, more: bool) -> None:
+    """The response with this much of its body; where there is ``more``, the end has to follow."""
     await send({"type": "http.response.start", "status": reply.status, "headers": _response_headers(reply)})
     await send({"type": "http.response.body", "body": body, "more_body": more})
 
@@ -367,8 +369,7 @@ async def _write_large(reply: Reply, send: Send) -> None:
 
     With the last byte a server may take the response for complete, and nothing more.
     """
-    await send({"type": "http.response.start", "status": reply.status, "headers": _response_headers(reply)})
-    await send({"type": "http.response.body", "body": reply.body[:-1], "more_body": True})
+    await _start_response(reply, reply.body[:-1], send, more=True)
     await send({"type": "http.response.body", "body": b"", "more_body": True})
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..types import Handler
 
-__all__ = ["RESERVED_EVENTS", "Dispatcher", "Match", "is_async", "positional_capacity"]
+__all__ = ["RESERVED_EVENTS", "Dispatcher", "Match", "check_handler", "is_async", "positional_capacity"]
 
 ANY = "*"
 EVERYTHING = 1_000
@@ -45,6 +45,19 @@ def is_async(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 (its signature is wanted, not whether it is there)
     )
+
+
+def check_handler(handler: Any) -> None:
+    """
+    :raises TypeError: it can't be called, or gives an asynchronous generator.
+    """
+    if not callable(handler):
+        raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
+    if inspect.isasyncgenfunction(handler) or inspect.isasyncgenfunction(
+        getattr(handler, "__call__", None)  # noqa: B004 (as above)
+    ):
+        name = getattr(handler, "__name__", type(handler).__name__)
+        raise TypeError(f"{name}: a handler can't be an asynchronous generator")
 
 
 class Match(NamedTuple):

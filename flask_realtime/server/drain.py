@@ -30,7 +30,8 @@ def drain(engines: Sequence[Engine], serving: bool) -> None:
         return
     timeout = max(engine.config.drain_timeout for engine in busy)
     start = busy[0].now()
-    _wait(busy, lambda: not any(e.work_pending for e in busy), start + FOR_HANDLERS * timeout)
+    # Look and close in one step: a handler that begins between the two would answer to nobody.
+    _wait(busy, lambda: _all_closed(busy), start + FOR_HANDLERS * timeout)
     for engine in busy:
         engine.close_all()
     _wait(busy, lambda: not any(e.absent() for e in busy), busy[0].now() + (ABSENCE if serving else 0.0))
@@ -40,6 +41,11 @@ def drain(engines: Sequence[Engine], serving: bool) -> None:
     leftover = sum(len(engine.guests()) for engine in busy)
     if leftover:
         busy[0].logger.warning("%d sessions were cut off after the drain's %g s", leftover, timeout)
+
+
+def _all_closed(engines: Sequence[Engine]) -> bool:
+    closed = [engine.close_when_idle() for engine in engines]
+    return all(closed)
 
 
 def _wait(engines: Sequence[Engine], done: Callable[[], bool], deadline: float) -> None:

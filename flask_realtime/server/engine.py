@@ -176,6 +176,14 @@ class Engine:
             for session in self.guests():
                 session.close(GOING_AWAY)
 
+    def close_when_idle(self) -> bool:
+        """Close all sessions if no handler has anything to do; whether it was so."""
+        with self.lock:
+            idle = not self.work_pending
+            if idle:
+                self.close_all()
+            return idle
+
     def end_absent(self) -> None:
         """End the sessions on polling that have no poll pending: nobody is there to be told."""
         with self.lock:

@@ -120,7 +120,12 @@ class Backend(Protocol):
         """Run ``function`` in a thread (or greenlet) of its own."""
         ...
 
-    def sleep(self, seconds: float) -> None: ...
+    def sleep(self, seconds: float) -> None:
+        """Sleep, as others can work meanwhile.
+
+        :raises RuntimeError: the caller runs in an event loop, and must not wait.
+        """
+        ...
 
     def keep(self, scheduler: Scheduler) -> None:
         """Call ``scheduler.handle_timeouts`` when its deadlines come; starts the loop."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..types import DisconnectReason
 from .dispatcher import is_async, positional_capacity
 from .engine import Engine
-from .inbox import FAILURE, AsyncWork, Inbox, Work
+from .inbox import FAILURE, AsyncWork, Inbox, Work, completed
 from .message import Message
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class RawServer:
 
     def _run(self, handler: Callable[..., Any], session: RawSession, *args: Any) -> None:
         try:
-            handler(session, *args)
+            completed(self.engine.backend, handler(session, *args))
         except FAILURE as error:
             self._log(handler, error)
 

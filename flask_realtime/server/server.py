@@ -18,7 +18,7 @@ from .acks import AckReceiver
 from .client import Client, Socket, SocketState
 from .dispatcher import Dispatcher, Match, is_async
 from .engine import Engine
-from .inbox import FAILURE, AsyncWork, Work
+from .inbox import FAILURE, AsyncWork, Work, completed
 from .logs import short
 from .message import Message
 
@@ -298,7 +298,7 @@ class Server:
         obj = self.dispatcher.find_namespace(socket.namespace)
         if obj is None:
             return NOT_HANDLED
-        return obj.trigger_event(event, socket.sid, *args)
+        return completed(self.backend, obj.trigger_event(event, socket.sid, *args))
 
     async def _call_handler_async(self, socket: Socket, event: str, args: list[Any]) -> Any:
         match = self.dispatcher.find(socket.namespace, event)
@@ -394,7 +394,7 @@ class Server:
 
     def _run_callback(self, socket: Socket, callback: AckCallback, values: list[Any]) -> None:
         try:
-            callback(*values)
+            completed(self.backend, callback(*values))
         except FAILURE as error:
             self._failed(socket, error, "callback of an emit to client %s failed", socket.sid)
 

@@ -43,10 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
     else:
         # A name that has addresses of both kinds means the older one, as with Flask's own server.
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        found = original("socket", "getaddrinfo")(
-            host, port, family, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        address = found[0][4]
+        address = _resolve(host, port, family)
     sock: socket.socket = original("socket", "socket")(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -58,6 +55,18 @@ def listen(host: str, port: int) -> socket.socket:
         hint = "; another program listens there" if error.errno == errno.EADDRINUSE else ""
         raise OSError(error.errno, f"can't listen on {where}: {error.strerror}{hint}") from error
     return sock
+
+
+def _resolve(host: str, port: int, family: int) -> Any:
+    if not 0 <= port <= 65535:
+        raise OSError(errno.EINVAL, f"can't listen on {host}:{port}: a port is a number up to 65535")
+    try:
+        found = original("socket", "getaddrinfo")(
+            host, port, family, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise OSError(error.errno, f"can't listen on {host}:{port}: {error.strerror}") from error
+    return found[0][4]
 
 
 def _path(host: str) -> str:
@@ -110,12 +119,15 @@ def tls_context(
         from werkzeug.serving import generate_adhoc_ssl_context
 
         return generate_adhoc_ssl_context()
-    if isinstance(ssl_context, (tuple, list)):
-        certfile, keyfile = (*ssl_context, None)[:2]
+    if isinstance(ssl_context, (tuple, list)) and len(ssl_context) == 2:
+        certfile, keyfile = ssl_context
     elif ssl_context is not None:
         raise ValueError("ssl_context must be an ssl.SSLContext, (certfile, keyfile) or 'adhoc'")
     if certfile is None:
-        if any(value is not None for value in (keyfile, ca_certs, cert_reqs, ciphers, ssl_version)):
+        if any(
+            value is not None
+            for value in (keyfile, keyfile_password, ca_certs, cert_reqs, ciphers, ssl_version)
+        ):
             raise ValueError("TLS needs a certificate: certfile=")
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if ssl_version is None else ssl_version)

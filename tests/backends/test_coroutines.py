@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import pytest
-from backends.script import APP, every_library, every_patch, run_script, until
+from backends.script import APP, every_library, every_patch, run_part, run_script, until
 
 from flask_realtime.backends import coroutines
 from flask_realtime.backends.coroutines import LoopEvent, complete, own_loop, submit
@@ -65,7 +65,8 @@ class TestOwnLoop:
     def test_survives_a_task_that_exits(self) -> None:
         """A task of the app, that nobody awaits: SystemExit and KeyboardInterrupt pass through a loop."""
         script = """
-            answers = []
+            import logging
+            logging.disable()
 
             async def fail():
                 sys.exit(3)
@@ -318,12 +319,10 @@ class TestExit:
                 await forever("handler")
 
             tasks = []
-            app.config["TESTING"] = True
             client = Client(app, socketio.server).connect()
             client.emit("event")
             until(began.is_set)
             client.close()
-            socketio.server.engine.config.__dict__["drain_timeout"] = 0.05
         """
         assert sorted(run_script(script, library, setup=APP + WAITING).split("\n")) == [
             "",
@@ -488,142 +487,138 @@ threading.Thread(target=tick, daemon=True).start()
 """
 
 
+PATCHED = {
+    "the test client": """
+@socketio.on("event")
+async def handler(value):
+    g.value = value
+    before = ticks
+    await asyncio.sleep(0.05)
+    emit("got", g.value)
+    return ticks - before > 5
+
+@socketio.on("hidden")
+def hidden(value):
+    return handler(value)
+
+client = socketio.test_client(app)
+assert client.emit("event", 1, callback=True) is True
+assert client.emit("hidden", 2, callback=True) is True
+assert [item["args"] for item in client.get_received()] == [[1], [2]]
+client.disconnect()
+assert socketio.server.backend.name in ("gevent", "eventlet")
+""",
+    "clients": """
+native = original("_thread", "get_ident")
+main = native()
+threads = set()
+
+@socketio.on("connect")
+async def connected():
+    await asyncio.sleep(0)
+
+@socketio.on("async")
+async def coroutine(value):
+    threads.add(native())
+    await asyncio.sleep(0.01)
+    return [value, request.sid]
+
+@socketio.on("hidden")
+def hidden(value):
+    assert native() == main
+    return coroutine(value)
+
+@socketio.on("sync")
+def plain(value):
+    assert native() == main
+    time.sleep(0.01)
+    return [value, request.sid]
+
+clients = [Client(app, socketio.server).connect() for _ in range(30)]
+kinds = ["async", "hidden", "sync"]
+before = ticks
+for n, client in enumerate(clients):
+    for m, kind in enumerate(kinds):
+        client.send(f'42{m + 1}["{kind}",{n}]')
+for n, client in enumerate(clients):
+    until(lambda: len(client.packets) == 4)
+    for m in range(3):
+        assert client.answers(f"43{m + 1}") == [[[n, client.sid]]]
+assert ticks > before
+assert len(threads) == 1 and main not in threads
+for client in clients:
+    client.close()
+until(lambda: not socketio.server.engine.work_pending)
+assert socketio.stats()["sockets"] == 0
+""",
+    "call and call async": """
+@socketio.on("sync")
+def plain():
+    before = ticks
+    answer = call("question", timeout=5)
+    return [answer, ticks - before > 5]
+
+@socketio.on("async")
+async def coroutine():
+    try:
+        call("question")
+    except RuntimeError as error:
+        assert "call_async" in str(error)
+    return [await call_async("question", timeout=5), True]
+
+@socketio.on("timeout")
+async def timeout():
+    try:
+        await call_async("question", timeout=0.01)
+    except TimeoutError:
+        return "timed out"
+
+client = Client(app, socketio.server).connect()
+for n, kind in enumerate(["sync", "async"]):
+    client.send(f'42{n + 1}["{kind}"]')
+    until(lambda: len(client.requests()) == n + 1)
+    time.sleep(0.05)
+    client.send(f'43{client.requests()[n][0]}["yes"]')
+    until(lambda: client.answers(f"43{n + 1}"))
+    assert client.answers(f"43{n + 1}") == [[["yes", True]]], client.packets
+client.send('429["timeout"]')
+until(lambda: client.answers("439"))
+assert client.answers("439") == [["timed out"]]
+assert socketio.stats()["pending_acks"] == 0
+client.close()
+until(lambda: not socketio.server.engine.work_pending)
+""",
+    "background tasks of a coroutine": """
+native = original("_thread", "get_ident")
+main = native()
+
+@socketio.on("event")
+async def handler():
+    sid = request.sid
+    def work():
+        assert native() == main
+        time.sleep(0.01)
+        socketio.emit("worked", to=sid)
+    socketio.start_background_task(work)
+    return "begun"
+
+client = Client(app, socketio.server).connect()
+assert client.call("event") == ["begun"]
+until(lambda: client.events)
+assert client.events == [["worked"]]
+client.close()
+until(lambda: not socketio.server.engine.work_pending)
+""",
+}
+
+
 @every_library
 class TestPatched:
     """In a process of greenlets the loop has a real thread; whoever waits for it lets the others run."""
 
-    def test_the_test_client(self, library: str) -> None:
-        script = """
-            @socketio.on("event")
-            async def handler(value):
-                g.value = value
-                before = ticks
-                await asyncio.sleep(0.05)
-                emit("got", g.value)
-                return ticks - before > 5
-
-            @socketio.on("hidden")
-            def hidden(value):
-                return handler(value)
-
-            client = socketio.test_client(app)
-            assert client.emit("event", 1, callback=True) is True
-            assert client.emit("hidden", 2, callback=True) is True
-            assert [item["args"] for item in client.get_received()] == [[1], [2]]
-            client.disconnect()
-            print(socketio.server.backend.name)
-        """
-        assert run_script(script, library, setup=APP + TICKER) == f"{library}\n"
-
-    def test_clients(self, library: str) -> None:
-        script = """
-            native = original("_thread", "get_ident")
-            main = native()
-            threads = set()
-
-            @socketio.on("connect")
-            async def connected():
-                await asyncio.sleep(0)
-
-            @socketio.on("async")
-            async def coroutine(value):
-                threads.add(native())
-                await asyncio.sleep(0.01)
-                return [value, request.sid]
-
-            @socketio.on("hidden")
-            def hidden(value):
-                assert native() == main
-                return coroutine(value)
-
-            @socketio.on("sync")
-            def plain(value):
-                assert native() == main
-                time.sleep(0.01)
-                return [value, request.sid]
-
-            clients = [Client(app, socketio.server).connect() for _ in range(30)]
-            kinds = ["async", "hidden", "sync"]
-            before = ticks
-            for n, client in enumerate(clients):
-                for m, kind in enumerate(kinds):
-                    client.send(f'42{m + 1}["{kind}",{n}]')
-            for n, client in enumerate(clients):
-                until(lambda: len(client.packets) == 4)
-                for m in range(3):
-                    assert client.answers(f"43{m + 1}") == [[[n, client.sid]]]
-            assert ticks > before
-            assert len(threads) == 1 and main not in threads
-            for client in clients:
-                client.close()
-            until(lambda: not socketio.server.engine.work_pending)
-            assert socketio.stats()["sockets"] == 0
-        """
-        run_script(script, library, setup=APP + TICKER)
-
-    def test_call_and_call_async(self, library: str) -> None:
-        script = """
-            @socketio.on("sync")
-            def plain():
-                before = ticks
-                answer = call("question", timeout=5)
-                return [answer, ticks - before > 5]
-
-            @socketio.on("async")
-            async def coroutine():
-                try:
-                    call("question")
-                except RuntimeError as error:
-                    assert "call_async" in str(error)
-                return [await call_async("question", timeout=5), True]
-
-            @socketio.on("timeout")
-            async def timeout():
-                try:
-                    await call_async("question", timeout=0.01)
-                except TimeoutError:
-                    return "timed out"
-
-            client = Client(app, socketio.server).connect()
-            for n, kind in enumerate(["sync", "async"]):
-                client.send(f'42{n + 1}["{kind}"]')
-                until(lambda: len(client.requests()) == n + 1)
-                time.sleep(0.05)
-                client.send(f'43{client.requests()[n][0]}["yes"]')
-                until(lambda: client.answers(f"43{n + 1}"))
-                assert client.answers(f"43{n + 1}") == [[["yes", True]]], client.packets
-            client.send('429["timeout"]')
-            until(lambda: client.answers("439"))
-            assert client.answers("439") == [["timed out"]]
-            assert socketio.stats()["pending_acks"] == 0
-            client.close()
-            until(lambda: not socketio.server.engine.work_pending)
-        """
-        run_script(script, library, setup=APP + TICKER)
-
-    def test_background_tasks_of_a_coroutine(self, library: str) -> None:
-        script = """
-            native = original("_thread", "get_ident")
-            main = native()
-
-            @socketio.on("event")
-            async def handler():
-                sid = request.sid
-                def work():
-                    assert native() == main
-                    time.sleep(0.01)
-                    socketio.emit("worked", to=sid)
-                socketio.start_background_task(work)
-                return "begun"
-
-            client = Client(app, socketio.server).connect()
-            assert client.call("event") == ["begun"]
-            until(lambda: client.events)
-            assert client.events == [["worked"]]
-            client.close()
-            until(lambda: not socketio.server.engine.work_pending)
-        """
-        run_script(script, library, setup=APP + TICKER)
+    @pytest.mark.parametrize("part", PATCHED)
+    def test_together(self, library: str, part: str) -> None:
+        run_part(part, PATCHED, library, APP + TICKER)
 
     def test_threads_of_a_coroutine(self, library: str) -> None:
         """asyncio has threads for what blocks: ``to_thread``, and ``getaddrinfo`` of every connection."""

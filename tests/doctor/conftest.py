@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_realtime import SocketIO, doctor
+from flask_realtime import SocketIO
 from flask_realtime.cli import realtime
+from flask_realtime.doctor.checks import patching, proxies, workers
 
 Diagnose = Callable[..., dict[str, Any]]
 VARIABLES = (
@@ -21,8 +22,8 @@ VARIABLES = (
     "GUNICORN_CMD_ARGS",
     "FORWARDED_ALLOW_IPS",
     "FLASK_RUN_WITH_THREADS",
-    *doctor.WORKER_VARIABLES,
-    *doctor.PLATFORMS,
+    *workers.WORKER_VARIABLES,
+    *proxies.PLATFORMS,
 )
 
 
@@ -31,7 +32,7 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    for name in (*doctor.BLOCKING, "flask_socketio", "flask_sqlalchemy"):
+    for name in (*patching.BLOCKING, "flask_socketio", "flask_sqlalchemy"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 

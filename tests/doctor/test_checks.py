@@ -19,6 +19,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_realtime import EngineIO, SocketIO, doctor
+from flask_realtime.doctor import facts, files
 from flask_realtime.gateways.cors import CORSPolicy
 from flask_realtime.protocol.errors import RemoteProtocolError
 from flask_realtime.servers.choice import Choice
@@ -33,7 +34,7 @@ def import_fake(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 
 def choose(monkeypatch: pytest.MonkeyPatch, server: str) -> None:
-    monkeypatch.setattr(doctor, "choose_server", lambda *_: Choice(server, "the test says so"))
+    monkeypatch.setattr(facts, "choose_server", lambda *_: Choice(server, "the test says so"))
 
 
 def test_nothing_is_wrong(make_app: MakeApp, diagnose: Diagnose) -> None:
@@ -515,7 +516,7 @@ class TestClients:
     def test_not_more_than_so_many_files(
         self, make_app: MakeApp, diagnose: Diagnose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(doctor, "MAX_FILES", 3)
+        monkeypatch.setattr(files, "MAX_FILES", 3)
         for name in "abc":
             (tmp_path / name).touch()
         (tmp_path / "package.json").write_text('{"dependencies": {"socket.io-client": "2.0.0"}}')

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +25,11 @@ def test_flask_finds_the_command() -> None:
     group = FlaskGroup()
     group._load_plugin_commands()
     assert group.commands["realtime"] is realtime
+
+
+def test_other_commands_do_not_import_it() -> None:
+    code = "import sys, flask_realtime.cli; sys.exit('flask_realtime.doctor' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
 
 
 def test_text(make_app: MakeApp) -> None:
@@ -117,7 +124,8 @@ def test_the_worst_is_first(make_app: MakeApp) -> None:
 
 
 def test_every_finding_is_documented() -> None:
-    source = Path(flask_realtime.doctor.__file__).read_text()
+    package = Path(flask_realtime.doctor.__file__).parent
+    source = "\n".join(path.read_text() for path in package.rglob("*.py"))
     findings = set(re.findall(r'Finding\(\s*"([\w-]+)",\s*"(\w+)"', source))
     assert len(findings) == source.count(" Finding(")
     findings = findings - {("late-patching", "error")} | {("late-patching", "error, warning")}  # it depends

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
+import weakref
 from typing import Any
 
 import flask
@@ -145,6 +147,19 @@ class TestPolling:
 
         play(test)
 
+    def test_a_server_that_takes_nothing_behind_the_last_byte(self) -> None:
+        async def test() -> None:
+            world = World(http_compression=False)
+            sid = await world.open_polling()
+            world.sessions[0].send("x" * 100_000)
+            reply = await world.poll(sid).reply()
+            assert len(reply.body) == 100_001
+            sizes = [len(event["body"]) for event in reply.sent[1:]]
+            assert sum(sizes[:-1]) == 100_000
+            assert world.alive == 1
+
+        play(test)
+
     def test_a_large_payload_is_compressed_elsewhere(self) -> None:
         async def test() -> None:
             world = World()
@@ -194,7 +209,7 @@ class TestPolling:
     def test_a_body_that_is_refused(
         self, headers: dict[str, str], status: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("flask_realtime.gateways.asgi.DISCARD_SECONDS", 0.05)
+        monkeypatch.setattr("flask_realtime.gateways.asgi.DISCARD_IDLE", 0.05)
 
         async def test() -> None:
             world = World()
@@ -215,10 +230,9 @@ class TestPolling:
                 post.incoming.put_nowait({"type": "http.request", "body": b"4" * 300, "more_body": True})
             await eventually(lambda: post.incoming.empty())
             assert post.status == 413
-            assert set(json.loads(post.text)) == {"code", "message"}
-            assert not post.task.done()
+            assert post.text.endswith('"')
             post.incoming.put_nowait({"type": "http.request", "body": b"4" * 300})
-            await post.reply()
+            assert set(json.loads((await post.reply()).text)) == {"code", "message"}
 
         play(test)
 
@@ -448,6 +462,22 @@ class TestWebSocket:
             websocket.send("abc")
             assert await websocket.closed() == 1000
             await websocket.done()
+
+        play(test)
+
+    def test_what_is_known_of_a_session_that_is_over_does_not_keep_the_connection(self) -> None:
+        async def test() -> None:
+            world = World()
+            websocket = await world.open_websocket()
+            transport = world.sessions[0]._session.transport
+            send = weakref.ref(websocket)
+            websocket.leave()
+            await websocket.done()
+            del websocket
+            await asyncio.sleep(0)
+            gc.collect()
+            assert transport is not None
+            assert send() is None
 
         play(test)
 
@@ -688,5 +718,55 @@ class TestScope:
 
             reply = await Request(app, "POST", query="", path="/view", body=b"x" * 200_000).reply()
             assert reply.text == "seen 200000"
+
+        play(test)
+
+    def test_a_view_gets_a_body_without_a_length(self) -> None:
+        async def test() -> None:
+            headers = {"transfer-encoding": "chunked"}
+            post = World().request("POST", "", headers, body=None, path="/view")
+            post.incoming.put_nowait({"type": "http.request", "body": b"ab", "more_body": True})
+            post.incoming.put_nowait({"type": "http.request", "body": b"c"})
+            assert (await post.reply()).text == "seen 3"
+
+        play(test)
+
+    @pytest.mark.parametrize("headers", [{"transfer-encoding": "chunked"}, {"content-length": "10"}])
+    def test_a_view_gets_no_body_that_breaks_off(self, headers: dict[str, str]) -> None:
+        async def test() -> None:
+            post = World().request("POST", "", headers, body=None, path="/view")
+            post.incoming.put_nowait({"type": "http.request", "body": b"ab", "more_body": True})
+            post.leave()
+            assert (await post.reply()).status == 400
+
+        play(test)
+
+    def test_a_view_sees_no_header_with_an_underscore(self) -> None:
+        async def test() -> None:
+            world = World()
+            world.app.add_url_rule(
+                "/for", view_func=lambda: flask.request.headers.get("X-Forwarded-For", "none")
+            )
+            reply = await world.request(
+                query="", path="/for", headers={"x_forwarded_for": "192.0.2.9"}
+            ).reply()
+            assert reply.text == "none"
+
+        play(test)
+
+    @pytest.mark.parametrize(
+        ("root", "path"), [("/app", "/app/view"), ("/app", "/view"), ("/app/", "/app/view"), ("/v", "/view")]
+    )
+    def test_a_view_of_an_app_that_is_mounted(self, root: str, path: str) -> None:
+        async def test() -> None:
+            reply = await World().request(query="", path=path, root_path=root).reply()
+            assert reply.text == "seen 0"
+
+        play(test)
+
+    def test_what_is_neither_a_request_nor_a_websocket(self) -> None:
+        async def test() -> None:
+            with pytest.raises(NotImplementedError):
+                await World().asgi({"type": "webtransport"}, None, None)
 
         play(test)

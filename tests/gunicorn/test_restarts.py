@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from acceptance import settings, wire
 from acceptance.wire import ACK, Polling, SocketIO, decode_payload, decode_sio
 from matrix.exchange import GOING_AWAY, recording, terminate_in_traffic
-from servers import RunningServer, ServerKind, start
+from servers import KINDS, RunningServer, ServerKind, start
 
 from matrix.traffic import PATIENCE, Traffic
 
@@ -29,7 +30,22 @@ def test_sigterm_with_preload(worker_kind: ServerKind, tmp_path: Path) -> None:
         terminate_in_traffic(recorded, WEBSOCKETS, POLLING)
 
 
-@pytest.mark.parametrize("options", [(), ("--preload",)], ids=["", "preload"])
+def test_a_parked_thread_is_told_at_once(require: Callable[[str, object], None]) -> None:
+    """With TLS in the process the worker waits for the threads of its websockets: the drain must not wait for it."""
+    kind = KINDS["gunicorn-gthread-tls"]
+    require("gunicorn", not kind.missing)
+    with (
+        start(kind, "contract", settings.CALM, ["--preload"]) as server,
+        SocketIO.connected("websocket", server.url) as client,
+    ):
+        server.terminate()
+        terminated = time.monotonic()
+        assert client.transport.wait_closed().code == GOING_AWAY
+        assert time.monotonic() - terminated < 5, "its --graceful-timeout is 10 s"
+        assert server.wait() == 0, server.log_text()[-3000:]
+
+
+@pytest.mark.parametrize("options", [(), ("--preload",)], ids=["load", "preload"])
 def test_reload(worker_kind: ServerKind, tmp_path: Path, options: tuple[str, ...]) -> None:
     with (
         recording(worker_kind, tmp_path, options) as recorded,
