@@ -49,7 +49,7 @@ def wait_readable(fd: int, timeout: float | None) -> bool:
 
     In a thread with a hub, the other greenlets run meanwhile.
     """
-    hub = green_hub()
+    hub = None if timeout == 0 else green_hub()  # eventlet gives up before it looks
     if hub == "gevent":
         return _gevent_wait(fd, timeout)
     if hub == "eventlet":

@@ -63,6 +63,15 @@ def watch(engine: Engine) -> None:
     _engines.add(engine)
 
 
+def _forked() -> None:
+    for engine in list(_engines):
+        engine.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 def drain(serving: bool) -> None:
     """Drain all engines of the process, once; one that has begun elsewhere is waited for.
 
@@ -133,8 +142,10 @@ def drain_then(finish: Callable[[], object]) -> None:
     """Drain while HTTP is still served, then call ``finish``; returns at once."""
 
     def work() -> None:
-        drain(serving=True)
-        finish()
+        try:
+            drain(serving=True)
+        finally:
+            finish()
 
     start_thread(work, "flask-realtime-drain")
 

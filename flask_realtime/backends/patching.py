@@ -78,8 +78,8 @@ def start_thread(function: Callable[[], object], name: str) -> None:
     library = patched_by()
     if library is None:
         threading.Thread(target=function, name=name, daemon=True).start()
-    elif green_hub() is None and threading.get_native_id() != threading.main_thread().native_id:
-        # A real thread in a patched process: nobody would run the hub that greenlets need.
+    elif threading.get_native_id() != threading.main_thread().native_id:
+        # A real thread in a patched process: if it has a hub at all, it may be inside an event loop.
         original("_thread", "start_new_thread")(function, ())
     elif library == "gevent":
         gevent = sys.modules["gevent"]

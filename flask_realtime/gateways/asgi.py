@@ -160,9 +160,9 @@ class SocketASGI:
         reply = await self._serve_http(backend, request, body, send)
         if reply is None:
             return
-        has_body = request.chunked or (request.content_length or 0) > 0
-        # With Expect, the client waits for our word before it sends any.
-        if has_body and not body.ended and not request.header("Expect"):
+        # A small body has come with the request. With Expect, the client waits for our word to send any.
+        is_large = request.chunked if request.content_length is None else request.content_length > LARGE
+        if is_large and not body.ended and not request.header("Expect"):
             await self._refuse_body(reply, request, body, send)
         else:
             await _respond(reply, request, send)

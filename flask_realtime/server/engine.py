@@ -70,6 +70,16 @@ class Engine:
                 self.refusals.move(backend.now, backend.assist)
                 self._kept = False
 
+    def abandon(self) -> None:
+        """In a forked child: the sessions are the parent's, and somebody there may have held the lock."""
+        self.lock = self.backend.lock()
+        for session in self.sessions.values():
+            session.protocol.end()
+        self.sessions.clear()
+        self.work_pending = self.handlers_running = 0
+        self._deadlines = DeadlineHeap()
+        self._kept = False
+
     # Handshakes
 
     def open(

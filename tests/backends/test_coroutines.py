@@ -247,8 +247,8 @@ class TestComplete:
 
         with pytest.raises(RuntimeError, match="block the event loop"):
             complete(own_loop(), nested, ())
-        with pytest.raises(RuntimeError, match="block the event loop"):
-            asyncio.run(nested())
+        # Another loop has to wait; the test client does it in asyncio tests.
+        asyncio.run(nested())
 
 
 class TestLoopEvent:

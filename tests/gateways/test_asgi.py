@@ -225,14 +225,22 @@ class TestPolling:
         async def test() -> None:
             world = World(max_http_buffer_size=1000)
             sid = await world.open_polling()
-            post = world.request("POST", f"{POLLING}&sid={sid}", {"content-length": "1200"}, body=None)
+            post = world.request("POST", f"{POLLING}&sid={sid}", {"content-length": "20000"}, body=None)
             for _ in range(3):
-                post.incoming.put_nowait({"type": "http.request", "body": b"4" * 300, "more_body": True})
+                post.incoming.put_nowait({"type": "http.request", "body": b"4" * 5000, "more_body": True})
             await eventually(lambda: post.incoming.empty())
             assert post.status == 413
             assert post.text.endswith('"')
-            post.incoming.put_nowait({"type": "http.request", "body": b"4" * 300})
+            post.incoming.put_nowait({"type": "http.request", "body": b"4" * 5000})
             assert set(json.loads((await post.reply()).text)) == {"code", "message"}
+
+        play(test)
+
+    def test_a_small_body_that_is_refused_holds_up_nothing(self) -> None:
+        async def test() -> None:
+            post = World().request("POST", f"{POLLING}&sid=unknown", {"content-length": "10"}, body=None)
+            await eventually(lambda: post.task.done(), 0.4)
+            assert post.status == 400
 
         play(test)
 
@@ -252,7 +260,7 @@ class TestPolling:
 
     def test_a_refused_body_that_waits_for_our_word_is_not_asked_for(self) -> None:
         async def test() -> None:
-            headers = {"content-length": "10", "expect": "100-continue"}
+            headers = {"content-length": "100000", "expect": "100-continue"}
             post = World().request("POST", f"{POLLING}&sid=unknown", headers, body=None)
             assert (await post.reply()).status == 400
 
