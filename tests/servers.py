@@ -52,7 +52,7 @@ class ServerKind:
     """``command(app_module, port)``: the arguments that follow ``python``."""
     requires: tuple[str, ...] = ()
     """The modules without which it can't be had."""
-    gunicorn: range = range(0, 1000)
+    gunicorn: range = range(1000)
     """The major versions of gunicorn that have its worker class, in a form that works."""
     program: str = ""
     """An executable beside python without which it can't be had."""
@@ -72,8 +72,6 @@ class ServerKind:
     """Whether the app is called before the whole body is there."""
     refuses_upgrades: bool = True
     """Whether the app is asked before the server answers an upgrade request."""
-    close_codes: bool = True
-    """Whether a WebSocket can be closed with other codes than 1000 and those from 3000 on."""
     reads_ahead: bool = True
     """Whether bytes right behind a request are kept for us."""
     drains: bool = True
@@ -216,7 +214,7 @@ GREEN_KINDS = (
         "gunicorn-eventlet",
         _gunicorn("-k", "eventlet"),
         ("gunicorn", "eventlet"),
-        gunicorn=range(0, 26),
+        gunicorn=range(26),
         green="eventlet",
     ),
     ServerKind("eventlet", _script(), ("eventlet",), env=EVENTLET, green="eventlet"),
@@ -229,10 +227,10 @@ GREEN_KINDS = (
     ),
 )
 ASGI_KINDS = (
-    ServerKind("uvicorn", _uvicorn, ("uvicorn",), interface="asgi"),
-    ServerKind("hypercorn", _hypercorn, ("hypercorn",), interface="asgi"),
+    ServerKind("uvicorn", _uvicorn, ("uvicorn",), interface="asgi", reads_ahead=False),
+    ServerKind("hypercorn", _hypercorn, ("hypercorn",), interface="asgi", reads_ahead=False),
     ServerKind("granian", _granian, ("granian",), interface="asgi"),
-    ServerKind("daphne", _daphne, ("daphne",), interface="asgi", streams_bodies=False, close_codes=False),
+    ServerKind("daphne", _daphne, ("daphne",), interface="asgi", streams_bodies=False, reads_ahead=False),
     ServerKind(
         "gunicorn-asgi",
         _gunicorn("-k", "asgi", application="asgi_app"),
@@ -241,6 +239,7 @@ ASGI_KINDS = (
         # (25) took every poll for gone.
         gunicorn=range(27, 1000),
         interface="asgi",
+        reads_ahead=False,
     ),
 )
 OTHER_KINDS = (

@@ -378,7 +378,7 @@ class TestConcurrentRequests:
         assert_refusal(second)
         assert_session_gone(session)
 
-    @pytest.mark.kinds(concurrent_requests=True)
+    @pytest.mark.kinds(concurrent_requests=True, streams_bodies=True)
     def test_second_post_ends_the_session(self, calm_server: RunningServer) -> None:
         session = open_polling(calm_server)
         half_a_post = (

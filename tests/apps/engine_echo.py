@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 
 import monkey_patching  # noqa: F401 - before anything that it replaces
 
@@ -55,6 +56,9 @@ def create_app() -> Flask:
 
     @app.route("/close/<sid>", methods=["POST"])
     def close(sid: str) -> ResponseReturnValue:
+        deadline = time.monotonic() + 2
+        while sid not in sessions and time.monotonic() < deadline:
+            time.sleep(0.01)  # its connect handler is about to run
         sessions[sid].close()
         return "ok"
 

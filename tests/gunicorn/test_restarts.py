@@ -1,4 +1,4 @@
-"""Workers come and go: at SIGTERM, at a reload by SIGHUP, after ``--max-requests``; no accepted message is lost."""
+"""Workers go at SIGTERM, at a reload by SIGHUP, after ``--max-requests``: no accepted message is lost."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pytest
 from acceptance import settings, wire
 from acceptance.wire import ACK, Polling, SocketIO, decode_payload, decode_sio
 from matrix.exchange import GOING_AWAY, recording, terminate_in_traffic
-from servers import KINDS, RunningServer, ServerKind, start
-
 from matrix.traffic import PATIENCE, Traffic
+from servers import KINDS, RunningServer, ServerKind, start
 
 WEBSOCKETS, POLLING = 20, 3
 
@@ -31,7 +30,7 @@ def test_sigterm_with_preload(worker_kind: ServerKind, tmp_path: Path) -> None:
 
 
 def test_a_parked_thread_is_told_at_once(require: Callable[[str, object], None]) -> None:
-    """With TLS in the process the worker waits for the threads of its websockets: the drain must not wait for it."""
+    """With TLS in the process the worker waits for the threads of its websockets, and they for the drain."""
     kind = KINDS["gunicorn-gthread-tls"]
     require("gunicorn", not kind.missing)
     with (

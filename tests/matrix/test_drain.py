@@ -1,8 +1,8 @@
 """SIGTERM in the middle of the traffic: everybody is told, and nothing that was accepted is missing.
 
-Three lists of each client have to be equal at the end, without a gap and with no number twice: what the app has
-handled, and the events and the acks that have arrived before the close. A number that was not handled by then
-was not acked either, and may be dropped.
+Three lists of each client have to be equal at the end, without a gap and with no number twice: what the app
+has handled, and the events and the acks that have arrived before the close. A number that was not handled by
+then was not acked either, and may be dropped.
 """
 
 from __future__ import annotations

@@ -250,7 +250,7 @@ class TestClose:
         with WebSocketTransport.open(server.url, PATH) as session:
             session.websocket.send_raw(wire.encode_frame(wire.BINARY, bytes(1_000_001)))
             code = session.wait_closed(timeout=2).code
-            assert code == (1009 if server.kind.close_codes else 1000)
+            assert code == 1009
 
     @WEBSOCKET
     def test_the_connection_is_lost(self, server: RunningServer) -> None:

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from acceptance import wire
 from acceptance.wire import Closed, Refused
 from matrix.crowd import Crowd, CrowdClient
-from matrix.exchange import GOING_AWAY, Exchange, PollingExchange, Recording, exchange_numbers
+from matrix.exchange import (
+    GOING_AWAY,
+    Exchange,
+    PollingExchange,
+    Recording,
+    check_complete,
+    check_polling,
+    exchange_numbers,
+)
 
 PATIENCE = 20.0
 RETRY = 0.05
@@ -76,11 +84,9 @@ class Traffic:
         handled = self.recorded.handled()
         for session in (session for sessions in self.websockets for session in sessions):
             assert session.last_word == GOING_AWAY
-            _check_complete(session.exchange, handled[session.exchange.sid])
-        for sessions in self.polling:
-            for session in sessions:
-                is_last = session is sessions[-1]
-                _check_polling(session, handled[session.exchange.sid], is_last)
+            check_complete(session.exchange, handled[session.exchange.sid])
+        for session in (session for sessions in self.polling for session in sessions):
+            check_polling(session.exchange, session.last_word, handled[session.exchange.sid])
         disconnected = self.recorded.disconnected()
         assert len(disconnected) == len(set(disconnected)), "each disconnect handler ran once"
         ours = {session.exchange.sid for each in (*self.websockets, *self.polling) for session in each}
@@ -114,24 +120,3 @@ class Traffic:
             sessions.append(session)
             client.join(time.monotonic() + 3 * PATIENCE)
             session.last_word = client.last_word
-
-
-def _check_complete(exchange: Exchange, handled: list[int]) -> None:
-    assert handled == list(range(len(handled))), "each number once, in order"
-    assert exchange.events == handled
-    assert exchange.acks == handled
-
-
-def _check_polling(session: Session, handled: list[int], is_last: bool) -> None:
-    exchange = session.exchange
-    assert set(exchange.accepted) <= set(handled), "what was answered with 200 was handled"
-    if session.last_word == "1":
-        _check_complete(exchange, handled)
-        return
-    # It came between two polls to a worker that does not know it, or when nobody listened any more: that tells
-    # it, too. What it has not fetched by then, no acknowledgement has promised it.
-    word = str(session.last_word)
-    assert "Session ID unknown" in word or (is_last and word.startswith("Connection")), word
-    assert handled == list(range(len(handled))), "each number once, in order"
-    assert exchange.events == handled[: len(exchange.events)]
-    assert exchange.acks == handled[: len(exchange.acks)]
