@@ -12,7 +12,7 @@ import logging
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
@@ -278,6 +278,16 @@ class AsyncioBackend(ThreadPools):
     def sender(self, send: Send) -> Send:
         """What to send with: the server's own function, unless that lacks something."""
         return daphne_sender(send)
+
+    async def within(self, seconds: float, work: Awaitable[T]) -> T:
+        """The result of ``work``.
+
+        :raises TimeoutError: it took longer.
+        """
+        try:
+            return await asyncio.wait_for(work, seconds)
+        except asyncio.TimeoutError as error:  # another class before Python 3.11
+            raise TimeoutError from error
 
     def hold_poll(self, receive: Receive, send: Send) -> HeldPoll:
         """A poll of the request that these belong to."""

@@ -6,7 +6,6 @@ import atexit
 import importlib
 import os
 import signal
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -18,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from ..server.drain import drain as drain_engines
 from . import uwsgi_server
 from .connections import LINGER
-from .events import wait_readable
-from .patching import green_hub, patched_by, start_thread, throw_into_main
+from .events import make_any_event, wait_readable
+from .patching import green_hub, original, patched_by, start_thread, throw_into_main
 
 if TYPE_CHECKING:
     from ..server.engine import Engine
@@ -45,14 +44,14 @@ class _Drain:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.done = threading.Event()
+        self.done = make_any_event()
         #: somebody can't wait
         self.cut_short = False
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 _drain: _Drain | None = None  # the one that has begun
-_beginning = threading.Lock()
+_beginning = original("_thread", "allocate_lock")()
 _registered_by = 0  # the process that will drain at its exit
 _loop: Loop | None = None  # its loop, which has the last words to write
 _watch: _WorkerWatch | None = None  # the loop itself holds it weakly

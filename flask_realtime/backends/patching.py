@@ -16,18 +16,6 @@ from typing import Any
 
 __all__ = ["green_hub", "native_thread", "original", "patched_by", "start_thread", "throw_into_main"]
 
-_main_thread = threading.main_thread().native_id
-
-
-def _forked() -> None:
-    # `main_thread()` goes on to give the parent's number.
-    global _main_thread
-    _main_thread = threading.get_native_id()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
-
 
 def patched_by() -> str | None:
     """Whose threads this process has: ``"gevent"``, ``"eventlet"``, or None where they are real."""
@@ -90,7 +78,7 @@ def start_thread(function: Callable[[], object], name: str) -> None:
     library = patched_by()
     if library is None:
         threading.Thread(target=function, name=name, daemon=True).start()
-    elif threading.get_native_id() != _main_thread:
+    elif not _in_main_thread():
         # A real thread in a patched process: if it has a hub at all, it may be inside an event loop.
         original("_thread", "start_new_thread")(function, ())
     elif library == "gevent":
@@ -99,6 +87,11 @@ def start_thread(function: Callable[[], object], name: str) -> None:
     else:
         sys.modules["eventlet"].spawn_n(function)
         _wake_eventlet(importlib.import_module("eventlet.hubs").get_hub())
+
+
+def _in_main_thread() -> bool:
+    # After a fork, `main_thread()` still gives the parent's number; Linux gives this one the process's.
+    return threading.get_native_id() in (os.getpid(), threading.main_thread().native_id)
 
 
 def _wake_eventlet(hub: Any) -> None:

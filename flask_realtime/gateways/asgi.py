@@ -5,7 +5,6 @@ Nothing here waits for a client with a thread: see :mod:`..backends.asgi_connect
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
@@ -104,6 +103,13 @@ class ASGIBackend(Backend, Protocol):
         """The result of some short work that would hold up the loop."""
         ...
 
+    async def within(self, seconds: float, work: Awaitable[T]) -> T:
+        """The result of ``work``.
+
+        :raises TimeoutError: it took longer.
+        """
+        ...
+
     def sender(self, send: Send) -> Send:
         """What to send with: the server's own function, unless that lacks something."""
         ...
@@ -163,18 +169,20 @@ class SocketASGI:
         # A small body has come with the request. With Expect, the client waits for our word to send any.
         is_large = request.chunked if request.content_length is None else request.content_length > LARGE
         if is_large and not body.ended and not request.header("Expect"):
-            await self._refuse_body(reply, request, body, send)
+            await self._refuse_body(backend, reply, request, body, send)
         else:
             await _respond(reply, request, send)
 
-    async def _refuse_body(self, reply: Reply, request: Request, body: _Incoming, send: Send) -> None:
+    async def _refuse_body(
+        self, backend: ASGIBackend, reply: Reply, request: Request, body: _Incoming, send: Send
+    ) -> None:
         """Answer while the client may still be sending: a server that stops reading resets the connection,
         and the client does not see the answer. Some stop with the last byte of ours."""
         limit = max(DISCARD_BODIES * self.engine.config.max_http_buffer_size, DISCARD_AT_LEAST)
         content = b"" if request.method == "HEAD" else reply.body
         await _start_response(reply, content[:-1], send, more=True)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(body.discard(limit), DISCARD_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await backend.within(DISCARD_SECONDS, body.discard(backend, limit))
         await send({"type": "http.response.body", "body": content[-1:]})
 
     # HTTP
@@ -346,10 +354,10 @@ class _Incoming:
         self.ended = self.ended or event["type"] != "http.request" or not event.get("more_body", False)
         return event
 
-    async def discard(self, limit: int) -> None:
+    async def discard(self, backend: ASGIBackend, limit: int) -> None:
         """Read to the end of the body, until ``limit`` bytes have come, or nothing comes for a while."""
         while not self.ended and limit > 0:
-            event = await asyncio.wait_for(self(), DISCARD_IDLE)
+            event = await backend.within(DISCARD_IDLE, self())
             limit -= len(event.get("body", b""))
 
 

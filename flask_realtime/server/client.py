@@ -169,12 +169,13 @@ class Client:
         decoder = self._decoder
         packet = decoder.receive_text(data) if isinstance(data, str) else decoder.receive_binary(data)
         if packet is None:
+            self.inbox.received += len(data)
             self._await_attachments()
             return
         self._attachments_by = None
         kind = packet.type
         if kind is PacketType.EVENT:
-            self._receive_event(packet)
+            self._receive_event(packet, len(data))
         elif kind is PacketType.ACK:
             self._receive_ack(packet)
         elif kind is PacketType.CONNECT:
@@ -187,11 +188,11 @@ class Client:
             self._attachments_by = self.server.engine.now() + self.server.config.attachments_timeout
             self.server.engine.schedule(self, self._attachments_by)
 
-    def _receive_event(self, packet: Packet) -> None:
+    def _receive_event(self, packet: Packet, size: int) -> None:
         socket = self._socket(packet.namespace)
         if socket is None:
             return
-        self.inbox.put(self.server.event_work(socket, packet), socket)
+        self.inbox.put(self.server.event_work(socket, packet), socket, size)
 
     def _socket(self, namespace: str) -> Socket | None:
         """The socket in this namespace; None where it has just left.
@@ -297,5 +298,7 @@ class Client:
 
     def resume_reading(self) -> None:
         """They have caught up."""
-        if self.session.reading_paused and self.backlog() <= RESUME_AT:
+        if not self.session.reading_paused or self.inbox.received > self.server.config.max_queued_bytes:
+            return
+        if not any(socket.held for socket in self.sockets.values()) and self.backlog() <= RESUME_AT:
             self.session.resume_reading()

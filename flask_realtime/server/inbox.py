@@ -121,6 +121,7 @@ class Inbox:
         "_working",
         "patience",
         "queue",
+        "received",
         "running",
         "scheduled_at",
     )
@@ -138,16 +139,18 @@ class Inbox:
         self.patience = patience
         self.queue: deque[tuple[Work, Gate | None]] | None = None  # made when needed: an idle client has none
         self.running = 0
+        self.received = 0
         self.scheduled_at: float | None = None
         self._turn = 0
         self._working = False
         # When the running work of this turn has started; None while the turn waits for a thread.
         self._started_at: float | None = None
 
-    def put(self, work: Work, gate: Gate | None = None) -> None:
+    def put(self, work: Work, gate: Gate | None = None, size: int = 0) -> None:
         """Start ``work`` after what was put before. The engine's lock is held.
 
         :param gate: asked when its turn has come; it may keep the work.
+        :param size: the bytes that have brought it.
         """
         queue = self.queue
         if queue is None:
@@ -159,7 +162,9 @@ class Inbox:
             self._start_turn()
         elif self.patience is not None and self._started_at is not None and self.scheduled_at is None:
             self._engine.schedule(self, self._started_at + self.patience)
-        if len(queue) >= PAUSE_AT:
+        # Large events are too much sooner. Counted since the last rest, which is at least what waits.
+        self.received += size
+        if len(queue) >= PAUSE_AT or (size and self.received > self._engine.config.max_queued_bytes):
             self._owner.pause_reading()
 
     def __len__(self) -> int:
@@ -238,6 +243,7 @@ class Inbox:
     def _rest(self) -> None:
         self._working = False
         self.queue = self._started_at = None
+        self.received = 0
         self._owner.resume_reading()
 
     def _next(self, turn: int, finished: bool = False, asynchronous: bool = False) -> Work | None:

@@ -83,7 +83,7 @@ class RawSession:
         """See :class:`.SessionApplication`."""
         handler = self._server.handlers.on_message
         if handler is not None:
-            self.inbox.put(self._server.work(handler, self, data))
+            self.inbox.put(self._server.work(handler, self, data), size=len(data))
 
     def session_closed(self, reason: DisconnectReason) -> None:
         """See :class:`.SessionApplication`."""

@@ -15,6 +15,7 @@ import requests
 import socketio
 from acceptance import wire
 from acceptance.wire import TIMEOUT
+from locked_tls import LockedTLSContext
 from matrix.conftest import TRANSPORTS
 from python_client import KNOWN_REASONS, WARNINGS, Client
 from servers import RunningServer, ServerKind, self_signed_certificate
@@ -60,7 +61,8 @@ def _verified_tls() -> dict[str, Any]:
     session = requests.Session()
     session.verify = str(self_signed_certificate()[0])
     session.trust_env = False  # REQUESTS_CA_BUNDLE would go before verify
-    return {"ssl_verify": True, "http_session": session}
+    tls = {"sslopt": {"context": LockedTLSContext()}}
+    return {"ssl_verify": True, "http_session": session, "websocket_extra_options": tls}
 
 
 @pytest.fixture

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import functools
 import queue
-import select
 import socket
-import ssl
-import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import socketio
 from acceptance.wire import TIMEOUT, wait_until
+from locked_tls import LockedTLSContext, LockedTLSSocket
 from requests.adapters import HTTPAdapter
 from servers import self_signed_certificate
-
-T = TypeVar("T")
 
 TRANSPORTS = {"polling": ["polling"], "websocket": ["websocket"], "upgrade": None}
 
@@ -44,63 +39,11 @@ def new_session(source: str | None = None) -> requests.Session:
     return session
 
 
-class _TLSSocket:
-    """A TLS socket that one thread reads while another one writes.
-
-    The client of python-socketio does that, and ``ssl.SSLSocket`` of older Pythons then loses data now and
-    then, behind a proxy or not. Here reading and writing exclude one another, and waiting is done outside
-    of both.
-    """
-
-    def __init__(self, sock: ssl.SSLSocket) -> None:
-        self._sock = sock
-        self._timeout = sock.gettimeout()
-        self._lock = threading.Lock()
-        sock.settimeout(0)
-
-    def recv(self, size: int) -> bytes:
-        return self._when_ready(lambda: self._sock.recv(size))
-
-    def send(self, data: bytes) -> int:
-        return self._when_ready(lambda: self._sock.send(data))
-
-    def settimeout(self, timeout: float | None) -> None:
-        self._timeout = timeout
-
-    def gettimeout(self) -> float | None:
-        return self._timeout
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-    def _when_ready(self, operation: Callable[[], T]) -> T:
-        while True:
-            try:
-                with self._lock:
-                    return operation()
-            except ssl.SSLWantReadError:
-                ready = select.select([self._sock], [], [], self._timeout)
-            except ssl.SSLWantWriteError:
-                ready = select.select([], [self._sock], [], self._timeout)
-            if not any(ready):
-                raise TimeoutError("timed out")
-
-
-class _TLSContext:
-    """What websocket-client takes for an ``ssl.SSLContext``."""
-
-    def __init__(self) -> None:
-        self._context = ssl.create_default_context(cafile=str(self_signed_certificate()[0]))
-
-    def wrap_socket(self, sock: socket.socket, server_hostname: str, **options: Any) -> _TLSSocket:
-        return _TLSSocket(self._context.wrap_socket(sock, server_hostname=server_hostname))
-
-
-def _tls_socket(url: str, source: str) -> _TLSSocket:
+def _tls_socket(url: str, source: str) -> LockedTLSSocket:
     parts = urlsplit(url)
     assert parts.hostname
     sock = socket.create_connection((parts.hostname, parts.port), TIMEOUT, source_address=(source, 0))
-    return _TLSContext().wrap_socket(sock, parts.hostname)
+    return LockedTLSContext().wrap_socket(sock, parts.hostname)
 
 
 class Client:
@@ -112,7 +55,9 @@ class Client:
         options: dict[str, Any] = {}
         if transport != "polling":
             options = (
-                {"socket": _tls_socket(url, source)} if source else {"sslopt": {"context": _TLSContext()}}
+                {"socket": _tls_socket(url, source)}
+                if source
+                else {"sslopt": {"context": LockedTLSContext()}}
             )
         self.transport = transport
         self.session = session or new_session(source)

@@ -18,6 +18,7 @@ class Lock:
 
 class Config:
     client_handlers = 64
+    max_queued_bytes = 1000
 
 
 class Engine:
@@ -243,6 +244,19 @@ def test_reading_pauses_however_much_comes_at_once(room: Room) -> None:
     assert room.owner.calls == ["pause"]
     room.run()
     assert room.owner.calls[:2] == ["pause", "resume"]
+
+
+def test_large_events_are_too_much_sooner(room: Room) -> None:
+    for _ in range(2):
+        room.inbox.put(lambda: None, size=500)
+    assert room.owner.calls == []
+    room.inbox.put(lambda: None, size=1)
+    assert room.owner.calls == ["pause"]
+    room.run()
+    assert room.owner.calls == ["pause", "resume"]
+    room.inbox.put(lambda: None, size=1000)
+    assert room.owner.calls == ["pause", "resume"], "what was handled no longer counts"
+    room.run()
 
 
 class Stop(BaseException):
