@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from functools import partial
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 import flask
 
 from .exceptions import ConnectionRefusedError
 from .server.dispatcher import is_async, positional_capacity
-from .server.inbox import in_thread
+from .server.inbox import awaited, in_thread
 from .server.server import NOT_HANDLED
 from .types import AckCallback, Handler, Room, Sid
 
@@ -83,16 +82,14 @@ class Namespace:
         try:
             if not is_async(handler):
                 return await in_thread(self.server.backend, run)
-            result = run()
-            return await result if isawaitable(result) else result  # a client that has gone
+            return await awaited(run())  # plain where the client has gone
         except ConnectionRefusedError:
             raise
         except Exception as error:
             hook = getattr(self, "error", None)
             if hook is None:
                 raise
-            result = hook(error)
-            return await result if isawaitable(result) else result
+            return await awaited(hook(error))
 
     def handles_async(self, event: str) -> bool:
         """Whether :meth:`trigger_event` gives a coroutine for an event."""

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -106,16 +107,11 @@ class ServerRunner:
             _announce(choice, serving, state.config.transports, quiet=app.debug or allow_unsafe_werkzeug)
         owner.async_mode = choice.async_mode
         revive()
-        if not reload:
-            self._serve(owner, choice, serving)
-            return
-        # The reloader's parent holds the socket while the child restarts.
-        sock.set_inheritable(True)
-        os.environ[SOCKET_FD] = str(sock.fileno())
-        how = {"extra_files": extra_files, **(reloader_options or {})}
-        if patched_by() is not None:
-            how.setdefault("reloader_type", "stat")  # the other waits in threads that would be greenlets
-        run_with_reloader(partial(self._serve, owner, choice, serving), **how)
+        serve = partial(self._serve, owner, choice, serving)
+        if reload:
+            _serve_reloading(serve, sock, {"extra_files": extra_files, **(reloader_options or {})})
+        else:
+            serve()
 
     def _serve(self, owner: Any, choice: Choice, serving: Serving) -> None:
         self._server = server = choice.make(serving)
@@ -145,6 +141,16 @@ def _listen(host: str, port: int) -> socket.socket:
         return listen(host, port)
     except OSError as error:
         sys.exit(error.strerror)  # a traceback would hide what it says
+
+
+def _serve_reloading(serve: Callable[[], None], sock: socket.socket, options: dict[str, Any]) -> None:
+    """Serve in a child of this process that is restarted when a file changes."""
+    # The parent holds the socket meanwhile.
+    sock.set_inheritable(True)
+    os.environ[SOCKET_FD] = str(sock.fileno())
+    if patched_by() is not None:
+        options.setdefault("reloader_type", "stat")  # the other waits in threads that would be greenlets
+    run_with_reloader(serve, **options)
 
 
 def _inherited() -> socket.socket | None:

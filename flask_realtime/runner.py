@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from .context import EventScope
 from .exceptions import ConnectionRefusedError
-from .server.inbox import completed
+from .server.inbox import awaited, completed
 from .types import Handler
 
 if TYPE_CHECKING:
@@ -70,8 +69,7 @@ class HandlerRunner:
             handler = self._error_handler(namespace)
             if handler is None:
                 raise
-            result = handler(error)
-            return await result if isawaitable(result) else result
+            return await awaited(handler(error))
 
     def _completed(self, result: Any) -> Any:
         return completed(self._socketio.current_server.backend, result)

@@ -10,18 +10,18 @@ import asyncio
 import contextlib
 import logging
 import time
-import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
 from ..server.engine import Engine
-from ..server.ports import AsyncEvent, Scheduler
-from . import coroutines
+from ..server.ports import Scheduler
 from .asgi_connections import ASGITransport, HeldPoll, Receive, Send
+from .coroutines import Coroutines
 from .daphne_server import daphne_sender
 from .pool import ThreadPools
+from .schedulers import Schedulers
 
 __all__ = ["AsyncioBackend", "LoopTimer", "run_backend"]
 
@@ -61,8 +61,7 @@ class LoopTimer:
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._firing = self._recovering = False
-        # Weak: an engine lives as long as its app or its clients do.
-        self._schedulers: list[weakref.ref[Scheduler]] = []
+        self._schedulers = Schedulers()
 
     def now(self) -> float:
         """Seconds since some moment, without the time that the loop has lost; from any thread."""
@@ -71,7 +70,7 @@ class LoopTimer:
 
     def keep(self, scheduler: Scheduler) -> None:
         """Handle the deadlines of ``scheduler``."""
-        self._schedulers.append(weakref.ref(scheduler))
+        self._schedulers.add(scheduler)
         self.arm()
 
     def arm(self) -> None:
@@ -82,7 +81,7 @@ class LoopTimer:
         if self._is_late(moment):
             self._recover()
             return
-        deadline = self._next_deadline()
+        deadline = self._schedulers.next_deadline()
         if deadline is None:
             self._disarm()
             return
@@ -119,7 +118,7 @@ class LoopTimer:
         if self._is_late(self._monotonic()):
             self._recover()
             return
-        deadline = self._next_deadline()
+        deadline = self._schedulers.next_deadline()
         if deadline is None or deadline > self._monotonic() - self._state[1]:
             self._disarm()
             self.arm()
@@ -138,15 +137,7 @@ class LoopTimer:
     def _handle(self) -> None:
         self._firing = False
         self._disarm()
-        now = self.now()
-        for reference in self._schedulers:
-            scheduler = reference()
-            if scheduler is not None:
-                try:
-                    scheduler.handle_timeouts(now)
-                except Exception:
-                    # A fault of ours with one client must not end the time for all others.
-                    logger.exception("error in the loop")
+        self._schedulers.handle_timeouts(self.now())
         self.arm()
 
     def _recover(self) -> None:
@@ -166,20 +157,8 @@ class LoopTimer:
             logger.warning("loop blocked %.1f s; heartbeats are extended by that much", blocked)
         self.arm()
 
-    def _next_deadline(self) -> float | None:
-        first = None
-        for reference in self._schedulers.copy():
-            scheduler = reference()
-            if scheduler is None:
-                self._schedulers.remove(reference)
-                continue
-            deadline = scheduler.next_deadline()
-            if deadline is not None and (first is None or deadline < first):
-                first = deadline
-        return first
 
-
-class AsyncioBackend(ThreadPools):
+class AsyncioBackend(ThreadPools, Coroutines):
     """The event loop of an ASGI server, and a bounded pool of threads (a :class:`.ports.Backend`).
 
     Made in the loop that it is for.
@@ -204,21 +183,10 @@ class AsyncioBackend(ThreadPools):
 
     # ports.Backend
 
-    def async_event(self) -> AsyncEvent:
-        """See :class:`.ports.Backend`."""
-        return coroutines.LoopEvent()
-
-    def submit_async(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """See :class:`.ports.Backend`."""
-        coroutines.submit(self._living_loop(), function, args)
-
-    def complete(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
-        """See :class:`.ports.Backend`."""
-        return coroutines.complete(self._living_loop(), function, args)
-
-    def _living_loop(self) -> asyncio.AbstractEventLoop:
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """See :class:`.Coroutines`."""
         # After the server's end, the last disconnect handlers still have to run somewhere.
-        return coroutines.own_loop() if self.loop.is_closed() else self.loop
+        return super().event_loop() if self.loop.is_closed() else self.loop
 
     def keep(self, scheduler: Scheduler) -> None:
         """See :class:`.ports.Backend`."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from ..protocol.websocket import WebSocketConnection
 from ..server.engine import Engine
-from ..server.ports import Access, AsyncEvent, Event, Poll
+from ..server.ports import Access, Event, Poll
 from ..server.session import Session
-from . import coroutines
 from .connections import AnswerConnection, PollConnection, WebSocketTransport
+from .coroutines import Coroutines
 from .loop import Loop
 from .patching import green_hub
 from .pollers import make_poller
@@ -25,7 +25,7 @@ PARKED_LEAST = 0.3
 PARKED_STEP = 0.1
 
 
-class LoopBackend(ABC):
+class LoopBackend(Coroutines, ABC):
     """Takes connections over into its loop, or parks the thread that serves them."""
 
     #: see :class:`.ports.Backend`
@@ -38,18 +38,6 @@ class LoopBackend(ABC):
     @abstractmethod
     def loop(self) -> Loop:
         """The loop of this process, started when first needed."""
-
-    def submit_async(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """See :class:`.ports.Backend`."""
-        coroutines.submit(coroutines.own_loop(), function, args)
-
-    def complete(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
-        """See :class:`.ports.Backend`."""
-        return coroutines.complete(coroutines.own_loop(), function, args)
-
-    def async_event(self) -> AsyncEvent:
-        """See :class:`.ports.Backend`."""
-        return coroutines.LoopEvent()
 
     def access(self, environ: Any) -> Access:
         """How the connection of this request can be had."""

@@ -18,12 +18,15 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .events import check_may_wait, make_any_event
 from .patching import original, patched_by
 
-__all__ = ["LoopEvent", "complete", "own_loop", "stop_own_loop", "submit"]
+if TYPE_CHECKING:
+    from ..server.ports import AsyncEvent
+
+__all__ = ["Coroutines", "LoopEvent", "complete", "own_loop", "stop_own_loop", "submit"]
 
 logger = logging.getLogger("flask_realtime")
 
@@ -215,3 +218,23 @@ def stop_own_loop() -> None:
 
 # As early as this, so that it is done last: the drain, which is registered later, still needs the loop.
 atexit.register(stop_own_loop)
+
+
+class Coroutines:
+    """The part of a :class:`.ports.Backend` that is for coroutines."""
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """Where ``async def`` handlers run."""
+        return own_loop()
+
+    def submit_async(self, function: AsyncFunction, *args: Any) -> None:
+        """See :class:`.ports.Backend`."""
+        submit(self.event_loop(), function, args)
+
+    def complete(self, function: AsyncFunction, *args: Any) -> Any:
+        """See :class:`.ports.Backend`."""
+        return complete(self.event_loop(), function, args)
+
+    def async_event(self) -> AsyncEvent:
+        """See :class:`.ports.Backend`."""
+        return LoopEvent()

@@ -19,13 +19,10 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
-from ..server.ports import Event, Joinable, Scheduler
-from .base import LoopBackend
+from ..server.ports import Event, Joinable
 from .events import check_may_wait, make_event
-from .lifecycle import drain_at_exit
-from .loop import Loop
 from .patching import original
-from .process_loop import ProcessLoop
+from .process_loop import ProcessLoop, ProcessLoopBackend
 
 __all__ = ["GreenBackend"]
 
@@ -91,7 +88,7 @@ class _Task:
             self._sleep(JOIN_STEP)
 
 
-class GreenBackend(LoopBackend):
+class GreenBackend(ProcessLoopBackend):
     """Greenlets (a :class:`.ports.Backend`).
 
     :param library: ``"gevent"`` or ``"eventlet"``, which has patched the process.
@@ -99,24 +96,16 @@ class GreenBackend(LoopBackend):
     """
 
     def __init__(self, library: str, handler_greenlets: int) -> None:
-        super().__init__()
+        super().__init__(_process_loop(library))
         self.name = library
         module = importlib.import_module(library)
         self._green_sleep = module.sleep
         self._spawn = module.spawn_raw if library == "gevent" else module.spawn_n
-        self._process_loop = _process_loop(library)
         self._pool = GreenPool(self._spawn, handler_greenlets)
         self._thread_ident: Callable[[], int] = original("_thread", "get_ident")
         self._thread = self._thread_ident()
 
-    def loop(self) -> Loop:
-        return self._process_loop.get()
-
     # ports.Backend
-
-    def now(self) -> float:
-        loop = self._process_loop.running
-        return time.monotonic() if loop is None else loop.now()
 
     def lock(self) -> AbstractContextManager[Any]:
         return _thread.RLock()
@@ -124,29 +113,32 @@ class GreenBackend(LoopBackend):
     def event(self) -> Event:
         return make_event()
 
-    def _in_loop_thread(self, function: Callable[..., object], *args: Any) -> None:
-        """A greenlet belongs to the thread that has made it."""
+    def _start(self, function: Function, *args: Any) -> None:
+        """Run it in a greenlet, which belongs to the thread that makes it."""
+        loop = self._process_loop.running
         if self._thread_ident() == self._thread:
-            function(*args)
-        elif self._process_loop.running is not None:
-            self._process_loop.running.call_soon(partial(function, *args))  # type: ignore[arg-type]
+            self._spawn(function, *args)
+        elif loop is not None:
+            loop.call_soon(partial(self._spawn, function, *args))
         else:
             # Nobody has connected yet, and only our own thread could start the loop: so a real thread it is.
-            function, args = (args[0], args[1:]) if function is self._spawn else (function, args)
             original("_thread", "start_new_thread")(function, args)
 
     def submit(self, function: Function, *args: Any) -> None:
-        self._in_loop_thread(self._pool.submit, function, *args)
+        if self._thread_ident() == self._thread:
+            self._pool.submit(function, *args)
+        else:
+            self._start(self._pool.submit, function, *args)
 
     def assist(self, function: Function, *args: Any) -> None:
-        self._in_loop_thread(self._spawn, _logged, function, args)
+        self._start(_logged, function, args)
 
     def lend(self, seconds: float) -> None:
         self.sleep(seconds)
 
     def spawn(self, function: Function, *args: Any, **kwargs: Any) -> Joinable:
         task = _Task(self.sleep)
-        self._in_loop_thread(self._spawn, task.run, function, args, kwargs)
+        self._start(task.run, function, args, kwargs)
         return task
 
     def sleep(self, seconds: float) -> None:
@@ -155,15 +147,6 @@ class GreenBackend(LoopBackend):
             self._green_sleep(seconds)
         else:
             original("time", "sleep")(seconds)
-
-    def keep(self, scheduler: Scheduler) -> None:
-        self.loop().keep(scheduler)
-        drain_at_exit(self.loop())
-
-    def reschedule(self) -> None:
-        loop = self._process_loop.running
-        if loop is not None:
-            loop.wake()
 
 
 def _logged(function: Function, args: tuple[Any, ...]) -> None:

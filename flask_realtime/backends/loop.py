@@ -19,6 +19,7 @@ from ..server.ports import Scheduler
 from .clock import LoopClock
 from .patching import original, patched_by, throw_into_main
 from .pollers import READ, WRITE, Poller
+from .schedulers import Schedulers
 
 if TYPE_CHECKING:
     import socket
@@ -59,8 +60,7 @@ class Loop:
         poller.register(self._wakeable.fileno(), READ, None)
         self._ready: deque[Callable[[], None]] = deque()
         self._dirty: deque[Connection] = deque()
-        # Weak: an engine lives as long as its app or its clients do.
-        self._schedulers: list[weakref.ref[Scheduler]] = []
+        self._schedulers = Schedulers()
         self._deadlines = DeadlineHeap()
         self._sleeping = False
         self._stopped = False
@@ -83,8 +83,12 @@ class Loop:
 
     def keep(self, scheduler: Scheduler) -> None:
         """Handle the deadlines of ``scheduler``."""
-        reference = weakref.ref(scheduler)
-        self.call_soon(lambda: self._schedulers.append(reference))
+        reference = weakref.ref(scheduler)  # an engine may be gone before its loop turns
+        self.call_soon(lambda: self._keep(reference()))
+
+    def _keep(self, scheduler: Scheduler | None) -> None:
+        if scheduler is not None:
+            self._schedulers.add(scheduler)
 
     def wake(self) -> None:
         """End the loop's sleep, if it sleeps."""
@@ -166,10 +170,7 @@ class Loop:
         while self._ready:
             self._guard(self._ready.popleft())
         self._guard(self._deadlines.handle_timeouts, now)
-        for reference in self._schedulers:
-            scheduler = reference()
-            if scheduler is not None:
-                self._guard(scheduler.handle_timeouts, now)
+        self._schedulers.handle_timeouts(now)
         self._flush()
 
     def _flush(self) -> None:
@@ -193,13 +194,6 @@ class Loop:
                 pass
 
     def _timeout(self) -> float | None:
-        first = self._deadlines.next_deadline()
-        for reference in list(self._schedulers):
-            scheduler = reference()
-            if scheduler is None:
-                self._schedulers.remove(reference)
-                continue
-            deadline = scheduler.next_deadline()
-            if deadline is not None and (first is None or deadline < first):
-                first = deadline
+        deadlines = self._deadlines.next_deadline(), self._schedulers.next_deadline()
+        first = min((deadline for deadline in deadlines if deadline is not None), default=None)
         return None if first is None else max(0.0, first - self.now())

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 
+from ..server.ports import Scheduler
+from .base import LoopBackend
+from .lifecycle import drain_at_exit
 from .loop import Loop
 from .patching import original
 from .pollers import make_poller
 
-__all__ = ["ProcessLoop"]
+__all__ = ["ProcessLoop", "ProcessLoopBackend"]
 
 
 class ProcessLoop:
@@ -45,3 +49,34 @@ class ProcessLoop:
                     loop = self.running = Loop(make_poller(self._hub))
                     self._start(loop.run)
         return loop
+
+
+class ProcessLoopBackend(LoopBackend):
+    """A backend with one loop for the process.
+
+    :param process_loop: which may serve several backends.
+    """
+
+    def __init__(self, process_loop: ProcessLoop) -> None:
+        super().__init__()
+        self._process_loop = process_loop
+
+    def loop(self) -> Loop:
+        """See :class:`.LoopBackend`."""
+        return self._process_loop.get()
+
+    def now(self) -> float:
+        """See :class:`.ports.Backend`."""
+        loop = self._process_loop.running
+        return time.monotonic() if loop is None else loop.now()
+
+    def keep(self, scheduler: Scheduler) -> None:
+        """See :class:`.ports.Backend`."""
+        self.loop().keep(scheduler)
+        drain_at_exit(self.loop())
+
+    def reschedule(self) -> None:
+        """See :class:`.ports.Backend`."""
+        loop = self._process_loop.running
+        if loop is not None:
+            loop.wake()

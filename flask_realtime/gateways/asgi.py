@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
-from wsgiref.util import is_hop_by_hop
 
 from ..protocol.engineio.request import ErrorCode
 from ..protocol.errors import RemoteProtocolError
 from ..protocol.websocket import CloseCode
-from ..server.logs import short
-from ..server.ports import Backend, Event, Poll, WebSocketTransport
+from ..server.ports import Backend, Event, Poll
 from .http import (
+    RESPONSE_GRACE,
+    AttachableTransport,
     HTTPGateway,
     PollRequested,
     PostBody,
@@ -41,8 +42,6 @@ ASGIHeaders = list[tuple[bytes, bytes]]
 
 T = TypeVar("T")
 
-#: how long a GET waits for the response before it to be written
-RESPONSE_GRACE = 5.0
 #: bytes of a payload from which on rendering is left to a thread, and the server's buffers are waited for
 LARGE = 16384
 SLOWEST = 32768  # bytes per second: nobody sees how much of a response is written
@@ -61,11 +60,8 @@ HANDSHAKE = {
 SCHEMES = {"ws": "http", "wss": "https"}
 
 
-class ASGITransport(WebSocketTransport, Protocol):
+class ASGITransport(AttachableTransport, Protocol):
     """A websocket of an ASGI server."""
-
-    #: set before it is carried
-    session: Session
 
     async def carry(self, headers: ASGIHeaders) -> None:
         """Accept it, with these headers in the response, and carry the session until it is over."""
@@ -218,7 +214,7 @@ class SocketASGI:
             session = await self._session_of_poll(backend, asked.sid)
         with backend.hold_poll(receive, send) as held:
             poll = held.poll
-            answer = self._begin_poll(session, poll)
+            answer = self._gateway.begin_poll(session, poll)
             written = False
             try:
                 # Woken for nothing where an upgrade has failed, say.
@@ -247,12 +243,6 @@ class SocketASGI:
             poll.finished = cast(Event, written)  # polls of one session all wait in coroutines
         await written.wait(RESPONSE_GRACE)
         return session
-
-    def _begin_poll(self, session: Session, poll: Poll) -> bytes | None:
-        with self.engine.lock:
-            session.check_living()
-            session.begin_poll(poll)
-            return session.answer_poll(poll)
 
     async def _answer(
         self,
@@ -292,45 +282,19 @@ class SocketASGI:
         if isinstance(asked, UpgradeRequested):
             try:
                 transport = backend.websocket(self.engine, receive, send)
-                headers = self._attach(transport, asked.sid, request.environ)
-                await transport.carry(headers)
+                headers = self._gateway.attach(transport, asked.sid, partial(self._prepare, request.environ))
+                await transport.carry(_encoded(headers))
                 return
             except RemoteProtocolError as error:
                 asked = self._gateway.refusal(request, error)
         assert isinstance(asked, Reply)
         await refuse_websocket(asked, scope, send)
 
-    def _attach(self, transport: ASGITransport, sid: str | None, environ: Environ) -> ASGIHeaders:
-        """Give the websocket a session: a new one, or that of ``sid`` to be upgraded.
-
-        :returns: headers for the response.
-        :raises RemoteProtocolError: the session is unknown, or the server drains.
-        """
-        engine = self.engine
-        if sid is None:
-            session = transport.session = engine.open(transport, self._prepare(environ))
-            cookie = engine.config.cookie
-            return [] if cookie is None else _encoded([("Set-Cookie", cookie.header(session.sid))])
-        with engine.lock:
-            transport.session = engine.session(sid)
-            self._begin_upgrade(transport)
-        return []
-
-    def _begin_upgrade(self, transport: ASGITransport) -> None:
-        try:
-            transport.session.begin_upgrade(transport)
-        except RemoteProtocolError as error:
-            # Answered on the websocket: a browser shows its close code, but nothing of a refused handshake.
-            self.engine.refusals(
-                "upgrade refused", "session %s: %s", short(transport.session.sid), error.message
-            )
-            transport.abort(CloseCode.POLICY_VIOLATION)
-
 
 async def refuse_websocket(reply: Reply, scope: Scope, send: Send) -> None:
     """Answer a handshake with a response, where the server is able to say it, else with its own 403."""
     if "websocket.http.response" in (scope.get("extensions") or {}):
-        headers = _response_headers(reply)
+        headers = _encoded(reply.end_to_end_headers())
         if scope.get("http_version", "1.1").startswith("1"):
             # What follows on the connection may be frames.
             headers.append((b"connection", b"close"))
@@ -368,7 +332,8 @@ async def _respond(reply: Reply, request: Request, send: Send) -> None:
 
 async def _start_response(reply: Reply, body: bytes, send: Send, more: bool) -> None:
     """The response with this much of its body; where there is ``more``, the end has to follow."""
-    await send({"type": "http.response.start", "status": reply.status, "headers": _response_headers(reply)})
+    headers = _encoded(reply.end_to_end_headers())
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
@@ -390,14 +355,6 @@ async def _read_chunk(body: PostBody, receive: Receive) -> None:
         body.feed(data)
     if not event.get("more_body", False) and body.wanted:
         body.feed(b"")
-
-
-def _response_headers(reply: Reply) -> ASGIHeaders:
-    # Hop-by-hop headers are the server's.
-    headers = [(name, value) for name, value in reply.headers if not is_hop_by_hop(name)]
-    if reply.status != 204:  # RFC 9110, section 8.6
-        headers.append(("Content-Length", str(len(reply.body))))
-    return _encoded(headers)
 
 
 def _encoded(headers: list[tuple[str, str]]) -> ASGIHeaders:

@@ -8,20 +8,26 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+from wsgiref.util import is_hop_by_hop
 
 import msgspec
 
 from ..protocol.engineio.request import EngineRequest, ErrorCode, parse_request
 from ..protocol.errors import RemoteProtocolError, excerpt
-from ..protocol.websocket import Handshake, HandshakeError, check_handshake, is_upgrade
+from ..protocol.websocket import CloseCode, Handshake, HandshakeError, check_handshake, is_upgrade
+from ..server.logs import short
+from ..server.ports import Poll, WebSocketTransport
 from .cors import CORSPolicy
 
 if TYPE_CHECKING:
     from ..config import ServerConfig
     from ..server.engine import Engine
+    from ..server.session import Session
 
 __all__ = [
+    "RESPONSE_GRACE",
+    "AttachableTransport",
     "HTTPGateway",
     "PollRequested",
     "PostBody",
@@ -37,6 +43,8 @@ Headers = list[tuple[str, str]]
 TEXT = ("Content-Type", "text/plain; charset=UTF-8")
 JSON = ("Content-Type", "application/json")
 READ_SIZE = 65536  # bytes of a body that are asked for at once
+#: how long a GET waits for the response before it to be written
+RESPONSE_GRACE = 5.0
 
 
 @dataclass(slots=True)
@@ -72,6 +80,13 @@ class Reply:
         """Such as ``"200 OK"``."""
         return f"{self.status} {HTTPStatus(self.status).phrase}"
 
+    def end_to_end_headers(self) -> Headers:
+        """The headers, with the body's length; hop-by-hop ones are left to the server (PEP 3333)."""
+        headers = [(name, value) for name, value in self.headers if not is_hop_by_hop(name)]
+        if self.status != 204:  # RFC 9110, section 8.6
+            headers.append(("Content-Length", str(len(self.body))))
+        return headers
+
 
 @dataclass(slots=True)
 class PollRequested:
@@ -96,6 +111,12 @@ class UpgradeRequested:
 
     sid: str | None
     handshake: Handshake
+
+
+class AttachableTransport(WebSocketTransport, Protocol):
+    """A websocket that :meth:`HTTPGateway.attach` gives its session."""
+
+    session: Session
 
 
 def request_of(environ: dict[str, Any]) -> Request:
@@ -282,6 +303,43 @@ class HTTPGateway:
             raise RemoteProtocolError("the session is closing", code=ErrorCode.SESSION_UNKNOWN)
         return Reply(200, [*self.headers(request), TEXT], b"ok")
 
+    # Sessions
+
+    def begin_poll(self, session: Session, poll: Poll) -> bytes | None:
+        """A GET of the session begins; its answer, where there is one already.
+
+        :raises RemoteProtocolError: see :meth:`.Session.begin_poll`.
+        """
+        with self.engine.lock:
+            session.check_living()
+            session.begin_poll(poll)
+            return session.answer_poll(poll)
+
+    def attach(self, transport: AttachableTransport, sid: str | None, prepare: Callable[[], Any]) -> Headers:
+        """Give a websocket its session: a new one, or that of ``sid`` to be upgraded.
+
+        :param prepare: makes what is kept of a handshake's request.
+        :returns: headers for the handshake's response.
+        :raises RemoteProtocolError: the session is unknown, or the server drains.
+        """
+        engine = self.engine
+        if sid is None:
+            session = transport.session = engine.open(transport, prepare())
+            return self._cookie(session.sid)
+        with engine.lock:
+            session = transport.session = engine.session(sid)
+            try:
+                session.begin_upgrade(transport)
+            except RemoteProtocolError as error:
+                # Answered on the websocket: a browser shows its close code, but nothing of a handshake.
+                engine.refusals("upgrade refused", "session %s: %s", short(session.sid), error.message)
+                transport.abort(CloseCode.POLICY_VIOLATION)
+        return []
+
+    def _cookie(self, sid: str) -> Headers:
+        cookie = self.config.cookie
+        return [] if cookie is None else [("Set-Cookie", cookie.header(sid))]
+
     # Replies
 
     def headers(self, request: Request) -> Headers:
@@ -308,8 +366,8 @@ class HTTPGateway:
         :param sid: of a new session, for its cookie.
         """
         headers = [*self.headers(request), TEXT]
-        if sid is not None and self.config.cookie is not None:
-            headers.append(("Set-Cookie", self.config.cookie.header(sid)))
+        if sid is not None:
+            headers += self._cookie(sid)
         if self.config.http_compression and len(payload) >= self.config.compression_threshold:
             payload = _compress(payload, request.header("Accept-Encoding") or "", headers)
         return Reply(200, headers, payload)

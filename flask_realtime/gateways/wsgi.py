@@ -6,16 +6,17 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
-from wsgiref.util import is_hop_by_hop
 
 from ..protocol.engineio.request import ErrorCode
 from ..protocol.errors import RemoteProtocolError
 from ..protocol.websocket import CloseCode, PerMessageDeflate, WebSocketConnection, encode_close
-from ..server.logs import short
-from ..server.ports import Access, Backend, Event, Poll, WebSocketTransport
+from ..server.ports import Access, Backend, Event, Poll
 from ..types import DisconnectReason
 from .http import (
+    RESPONSE_GRACE,
+    AttachableTransport,
     HTTPGateway,
     PollRequested,
     PostRequested,
@@ -35,16 +36,6 @@ __all__ = ["SocketMiddleware", "WSGIBackend"]
 StartResponse = Callable[..., Any]
 WSGIApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
-#: how long a GET waits for the response before it to be written (see `_begin_poll`)
-RESPONSE_GRACE = 5.0
-
-
-class WSGITransport(WebSocketTransport, Protocol):
-    """A websocket of a WSGI server's connection."""
-
-    #: set before the connection is handed over
-    session: Session
-
 
 class WSGIBackend(Backend, Protocol):
     """A backend that can deal with the connections of WSGI servers."""
@@ -61,7 +52,9 @@ class WSGIBackend(Backend, Protocol):
         """The server has answered the websocket handshake itself."""
         ...
 
-    def websocket(self, engine: Engine, environ: Any, websocket: WebSocketConnection) -> WSGITransport: ...
+    def websocket(
+        self, engine: Engine, environ: Any, websocket: WebSocketConnection
+    ) -> AttachableTransport: ...
 
     def carry_websocket(self, transport: Any, environ: Any, head: bytes) -> None: ...
 
@@ -173,14 +166,14 @@ class SocketMiddleware:
                 self.engine, session, environ,
                 lambda payload: render_response(self._gateway.payload_reply(request, payload)),
             )  # fmt: skip
-            answer = self._begin_poll(session, poll)
+            answer = self._gateway.begin_poll(session, poll)
             if answer is None:
                 self._take_poll(session, poll, take)
                 return self._taken(environ, start_response, "200 OK")
         else:
             ready = self.backend.event()
             poll = Poll(ready.set)
-            answer = self._begin_poll(session, poll)
+            answer = self._gateway.begin_poll(session, poll)
             if answer is None:
                 self.backend.park_poll(environ, ready)
                 answer = self._answer_parked(session, poll)
@@ -210,12 +203,6 @@ class SocketMiddleware:
         poll.finished.wait(RESPONSE_GRACE)
         return session
 
-    def _begin_poll(self, session: Session, poll: Poll) -> bytes | None:
-        with self.engine.lock:
-            session.check_living()
-            session.begin_poll(poll)
-            return session.answer_poll(poll)
-
     def _answer_parked(self, session: Session, poll: Poll) -> bytes:
         with self.engine.lock:
             answer = session.answer_poll(poll)
@@ -232,7 +219,7 @@ class SocketMiddleware:
         start_response: StartResponse,
         sid: str,
     ) -> Iterable[bytes]:
-        answer = self._begin_poll(session, poll)
+        answer = self._gateway.begin_poll(session, poll)
         assert answer is not None  # the OPEN packet
         return self._respond(session, poll, answer, request, start_response, sid)
 
@@ -274,15 +261,7 @@ class SocketMiddleware:
                 deflate=None if deflate is None else PerMessageDeflate(deflate),
             ),
         )
-        headers: list[tuple[str, str]] = []
-        if asked.sid is None:
-            transport.session = engine.open(transport, self._prepare(environ))
-            if engine.config.cookie is not None:
-                headers.append(("Set-Cookie", engine.config.cookie.header(transport.session.sid)))
-        else:
-            with engine.lock:
-                transport.session = engine.session(asked.sid)
-                self._begin_upgrade(transport)
+        headers = self._gateway.attach(transport, asked.sid, partial(self._prepare, environ))
         try:
             head = b"" if upgraded else asked.handshake.response(headers)
             self.backend.carry_websocket(transport, environ, head)
@@ -297,16 +276,6 @@ class SocketMiddleware:
         # The status is for the server's access log.
         start_response(status, [] if status.startswith("1") else [("Content-Length", "0")])
         return [b""]
-
-    def _begin_upgrade(self, transport: WSGITransport) -> None:
-        try:
-            transport.session.begin_upgrade(transport)
-        except RemoteProtocolError as error:
-            # Answered on the websocket: a browser shows its close code, but nothing of a refused handshake.
-            self.engine.refusals(
-                "upgrade refused", "session %s: %s", short(transport.session.sid), error.message
-            )
-            transport.abort(CloseCode.POLICY_VIOLATION)
 
 
 class _CommittedBody:
@@ -373,10 +342,7 @@ def _by_uwsgi(request: Request) -> bool:
 
 
 def _start(reply: Reply, request: Request, start_response: StartResponse) -> None:
-    # PEP 3333 leaves hop-by-hop headers to the server.
-    headers = [(name, value) for name, value in reply.headers if not is_hop_by_hop(name)]
-    if reply.status != 204:  # RFC 9110, section 8.6
-        headers.append(("Content-Length", str(len(reply.body))))
+    headers = reply.end_to_end_headers()
     if _by_uwsgi(request):
         # It closes and does not say so: a client would send its next request on this connection, and lose it.
         headers.append(("Connection", "close"))

@@ -14,14 +14,14 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextvars import copy_context
 from functools import partial
-from inspect import iscoroutine
+from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .engine import Engine
     from .ports import Backend
 
-__all__ = ["FAILURE", "AsyncWork", "Inbox", "Work", "completed", "in_thread"]
+__all__ = ["FAILURE", "AsyncWork", "Inbox", "Work", "awaited", "completed", "in_thread"]
 
 #: Events that may wait for one client at the very most, where it can't be left unread.
 MAX_BACKLOG = 10_000
@@ -57,6 +57,11 @@ def completed(backend: Backend, result: Any) -> Any:
         return await result
 
     return backend.complete(finish)
+
+
+async def awaited(result: Any) -> Any:
+    """The result of a function of the app, in a coroutine: it may be a plain one, or give an awaitable."""
+    return await result if isawaitable(result) else result
 
 
 async def in_thread(backend: Backend, function: Callable[[], Any]) -> Any:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..exceptions import CallTimeoutError, ClientGoneError, ConnectionRefusedError
@@ -18,7 +17,7 @@ from .acks import AckReceiver
 from .client import Client, Socket, SocketState
 from .dispatcher import Dispatcher, Match, is_async
 from .engine import Engine
-from .inbox import FAILURE, AsyncWork, Work, completed
+from .inbox import FAILURE, AsyncWork, Work, awaited, completed
 from .logs import short
 from .message import Message
 
@@ -309,8 +308,7 @@ class Server:
         obj = self.dispatcher.find_namespace(socket.namespace)
         if obj is None:
             return NOT_HANDLED
-        result = obj.trigger_event(event, socket.sid, *args)
-        return await result if isawaitable(result) else result
+        return await awaited(obj.trigger_event(event, socket.sid, *args))
 
     @staticmethod
     def _arguments(match: Match, event: str, args: list[Any]) -> list[Any]:

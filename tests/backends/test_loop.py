@@ -283,7 +283,7 @@ class TestSchedulers:
         turned.call_soon(lambda: None)
         turned.turn()
         turned._timeout()
-        assert turned._schedulers == []
+        assert len(turned._schedulers) == 0
 
     def test_quiet(self, turned: Loop) -> None:
         turned.turn(wait=False)
