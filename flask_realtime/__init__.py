@@ -15,8 +15,10 @@
 The layers, from the app down (imports go this way only)::
 
     extension, functions, namespace, context    what an app sees; Flask lives here
-    gateways                                    HTTP, CORS, WSGI: requests to the engine
-    backends                                    loops, threads, sockets: where waiting happens
+    run, servers, asgi                          the web servers that an app is served with
+    cli, doctor                                 ``flask realtime``
+    gateways                                    HTTP, CORS, WSGI, ASGI: requests to the engine
+    backends                                    loops, threads, greenlets, sockets: where waiting happens
     server                                      sessions, sockets, queues, acks: state without input or output
     adapters                                    who is in which room
     protocol                                    RFC 6455, Engine.IO v4, Socket.IO v5: bytes in, events out
