@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import {
   FINAL_TRANSPORT,
-  URL_UNDER_TEST,
   assertNothingWaits,
   bytes,
   call,
@@ -13,6 +12,7 @@ import {
   newClient,
   once,
   oneOnEach,
+  request,
   sha1,
   test,
   until,
@@ -200,9 +200,7 @@ test("an HTTP route emits to all of the main namespace", async () => {
   const strays = [];
   other.onAny((event) => strays.push(event));
   await once(other, "auth");
-  const reply = await fetch(`${URL_UNDER_TEST}/emit?event=from-http&data=D%C3%A9`);
-  assert.equal(reply.status, 200);
-  await reply.text();
+  await request("/emit?event=from-http&data=D%C3%A9");
   for (const socket of sockets) assert.deepEqual(await socket.events.next(), ["from-http", "Dé"]);
   assert.equal(await call(other, "echo-ack", 1), 1);
   assert.deepEqual(strays, ["auth"]);

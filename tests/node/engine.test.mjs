@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Socket } from "engine.io-client";
-import { FINAL_TRANSPORT, TRANSPORT, TRANSPORTS, URL_UNDER_TEST, bytes, cleanUp, once, test, until, within } from "./helpers.mjs";
+import { FINAL_TRANSPORT, TRANSPORT, TRANSPORTS, URL_UNDER_TEST, bytes, cleanUp, once, request, test, until, within } from "./helpers.mjs";
 
 async function open() {
   const socket = new Socket(URL_UNDER_TEST, { path: "/engine.io/", transports: TRANSPORTS[TRANSPORT] });
@@ -57,8 +57,8 @@ test("close by the client ends the session", async () => {
   const { id } = socket;
   socket.close();
   const gone = until(async () => {
-    const reply = await fetch(`${URL_UNDER_TEST}/disconnects`);
-    return (await reply.json()).find((entry) => entry.sid === id);
+    const disconnects = JSON.parse(await request("/disconnects"));
+    return disconnects.find((entry) => entry.sid === id);
   }, "on_disconnect ran");
   const entry = await within(5_000, gone, "on_disconnect ran");
   assert.match(entry.reason, /^(client disconnect|transport close)$/);
@@ -67,8 +67,7 @@ test("close by the client ends the session", async () => {
 test("close by the server reaches the client", async () => {
   const socket = await open();
   const closed = once(socket, "close");
-  const reply = await fetch(`${URL_UNDER_TEST}/close/${socket.id}`, { method: "POST" });
-  await reply.text();
+  assert.equal(await request(`/close/${socket.id}`, "POST"), "ok");
   assert.equal((await closed)[0], "transport close");
 });
 

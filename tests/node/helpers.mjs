@@ -7,6 +7,8 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import http from "node:http";
+import https from "node:https";
 import net from "node:net";
 import { afterEach, test as nodeTest } from "node:test";
 import { io } from "socket.io-client";
@@ -61,6 +63,27 @@ export async function until(condition, what, milliseconds = PATIENCE) {
 export function once(emitter, event, milliseconds = PATIENCE) {
   const arrived = new Promise((resolve) => emitter.once(event, (...args) => resolve(args)));
   return within(milliseconds, arrived, `event ${event}`);
+}
+
+/** The body of the app's answer, over a connection that is used once: some servers close theirs without saying so. */
+export function request(path, method = "GET") {
+  const url = new URL(URL_UNDER_TEST + path);
+  const client = url.protocol === "https:" ? https : http;
+  const answered = new Promise((resolve, reject) => {
+    const asked = client.request(url, { method, agent: false }, (reply) => {
+      const chunks = [];
+      reply.on("data", (chunk) => chunks.push(chunk));
+      reply.on("error", reject);
+      reply.on("end", () => {
+        const body = Buffer.concat(chunks).toString();
+        if (reply.statusCode === 200) resolve(body);
+        else reject(new Error(`${reply.statusCode}: ${body}`));
+      });
+    });
+    asked.on("error", reject);
+    asked.end();
+  });
+  return within(PATIENCE, answered, path);
 }
 
 /** The events of a socket, in order, to be asked for one by one. */
