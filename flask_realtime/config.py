@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-from .exceptions import UnsupportedOptionError
-
 __all__ = ["CookieConfig", "ServerConfig"]
 
 logger = logging.getLogger("flask_realtime")
@@ -63,6 +61,12 @@ class ServerConfig:
     namespaces: frozenset[str] | str = frozenset({"/"})
     manage_session: bool = True
     always_connect: bool = False  # accepted for compatibility: ours does both at once
+
+    # Other processes
+    message_queue: str | None = None
+    channel: str = "flask-socketio"
+    client_manager: Any = None
+    max_unpublished: int = 10_000
 
     # Formats
     serializer: Any = "default"
@@ -122,8 +126,6 @@ class ServerConfig:
             resource = values.pop("resource")
             values["path"] = values.get("path") or resource
         values = {name: value for name, value in values.items() if value is not None or name in NULLABLE}
-        for name in values.keys() & UNSUPPORTED.keys():
-            raise UnsupportedOptionError(f"{name}: {UNSUPPORTED[name]}")
         for name in values:
             if name not in names:
                 raise TypeError(_unknown(name, [*names, "resource"]))
@@ -155,6 +157,11 @@ class ServerConfig:
         return min(self.max_client_handlers, max(1, self.handler_threads // 2))
 
     @property
+    def has_queue(self) -> bool:
+        """There may be other processes."""
+        return bool(self.message_queue) or self.client_manager is not None
+
+    @property
     def patience(self) -> float | None:
         """After how long the next handler of a client may start beside a running one; None for never."""
         return self.handler_patience if self.async_handlers else None
@@ -181,12 +188,6 @@ MAY_BE_ZERO = {
     "compression_threshold",
     "drain_timeout",
     "max_attachments",
-}
-#: options of Flask-SocketIO that this version can't honour; better refused than ignored
-UNSUPPORTED = {
-    "message_queue": "several processes behind a message queue are not supported yet",
-    "channel": "it belongs to message_queue, which is not supported yet",
-    "client_manager": "client managers of python-socketio don't fit this engine",
 }
 
 
@@ -233,7 +234,7 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
 
 
 def _from_app_config(names: Iterable[str], app_config: Mapping[str, Any]) -> dict[str, Any]:
-    keys = {CONFIG_PREFIX + name.upper(): name for name in [*names, "resource", *UNSUPPORTED]}
+    keys = {CONFIG_PREFIX + name.upper(): name for name in [*names, "resource"]}
     for key in app_config:
         # Not an error: the app may have keys of its own with this prefix.
         if key.startswith(CONFIG_PREFIX) and key not in keys:

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flask
 
-from .adapters import MemoryAdapter
+from .adapters import Channel, MemoryAdapter, make_channel
+from .backends.choice import choose_backend
+from .backends.link import QueueLink
 from .backends.patching import patched_by
 from .config import ServerConfig
+from .exceptions import UnsupportedOptionError
 from .mounting import mount, state_of
 from .namespace import Namespace
 from .protocol.socketio import JSONSerializer, ModuleJSON, MsgpackSerializer, Serializer
 from .run import ServerRunner
 from .runner import HandlerRunner
 from .server.dispatcher import Dispatcher, check_handler, is_async
+from .server.emitter import Emitter
 from .server.server import Server
 from .types import AckCallback, DisconnectReason, Handler, Room, Sid, Target
 
@@ -40,7 +44,8 @@ COMPATIBLE_KEY = "socketio"
 class SocketIO:
     """Gives a Flask app Socket.IO.
 
-    :param app: the app; or call :meth:`init_app` later, once or several times.
+    :param app: the app; or call :meth:`init_app` later, once or several times. With a ``message_queue``
+        and no app, it emits to the clients of other processes, and has none itself.
     :param options: see :class:`.ServerConfig`. They can also be given to
         :meth:`init_app`, or in the app's config as ``SOCKETIO_<NAME>``.
     :raises TypeError: an option that nobody knows.
@@ -69,15 +74,22 @@ class SocketIO:
         # One for all apps: handlers may be registered before, between and after them.
         self._dispatcher = Dispatcher()
         self._runner = ServerRunner()
-        ServerConfig.from_options(options)  # a wrong option is best shown where it is written
-        if app is not None:
+        # What emits where there is no app, only a message queue.
+        self._emitter: Emitter | None = None
+        config = ServerConfig.from_options(options)  # a wrong option is best shown where it is written
+        if app is not None or config.has_queue:
             self.init_app(app)
 
-    def init_app(self, app: Flask, **options: Any) -> None:
+    def init_app(self, app: Flask | None, **options: Any) -> None:
         """Give an app a server of its own, with this object's handlers.
 
+        :param app: None in a process that has no clients, and only writes to the ``message_queue``.
         :param options: for this app; they go before the constructor's.
         """
+        if app is None:
+            self.server_options.update(options)
+            self._emitter = _make_emitter(ServerConfig.from_options(self.server_options))
+            return
         config = ServerConfig.from_options({**self.server_options, **options}, app.config)
         state = mount(app, config, partial(self._make_server, app, config))
         state.owner = self._dispatcher
@@ -96,6 +108,7 @@ class SocketIO:
             self._dispatcher,
             HandlerRunner(self, config),
             config.make_logger(),
+            _make_link(config),
         )
 
     @property
@@ -120,8 +133,27 @@ class SocketIO:
             if state is not None and state.owner is self._dispatcher and isinstance(state.server, Server):
                 return state.server
         if self.server is None:
+            if self._emitter is not None:
+                raise RuntimeError(
+                    "this needs a server, and this SocketIO has none: without an app it only writes to the"
+                    " message queue"
+                )
             raise RuntimeError("call SocketIO.init_app(app) first")
         return self.server
+
+    @property
+    def _outlet(self) -> Server | Emitter:
+        """What emits: the server, or what stands for one in a process without clients.
+
+        :raises RuntimeError: see :attr:`current_server`.
+        """
+        if self.server is None and self._emitter is not None:
+            return self._emitter
+        return self.current_server
+
+    @property
+    def _backend(self) -> Backend:
+        return choose_backend(1) if isinstance(self._outlet, Emitter) else self.current_server.backend
 
     # Handlers
 
@@ -234,7 +266,7 @@ class SocketIO:
             the context of the event that emits, if there is one.
         :param include_self: False leaves the client of the current event out.
         :param skip_sid: leaves these clients out.
-        :param ignore_queue: accepted for compatibility; there is no message queue.
+        :param ignore_queue: only to the clients of this process.
         :param volatile: drop it for clients that are behind.
         :param broadcast: accepted for compatibility; without ``to``, it always is.
         :raises TypeError, ValueError: the data can't be serialised.
@@ -244,10 +276,10 @@ class SocketIO:
             skip = (flask.request.sid,)  # type: ignore[attr-defined]
         to = room if to is None else to
         target = Target(None if to is None else _several(to), frozenset(skip))
-        server = self.current_server
-        if callback is not None:
+        outlet = self._outlet
+        if callback is not None and isinstance(outlet, Server):
             callback = self._in_current_context(callback)
-        server.emit(event, _values(args), namespace or "/", target, callback, volatile)
+        outlet.emit(event, _values(args), namespace or "/", target, callback, volatile, ignore_queue)
 
     def _in_current_context(self, callback: AckCallback) -> AckCallback:
         """A callback runs in the context of the client whose event has emitted."""
@@ -287,6 +319,7 @@ class SocketIO:
             callback=callback,
             include_self=include_self,
             skip_sid=skip_sid,
+            ignore_queue=ignore_queue,
             volatile=volatile,
         )
 
@@ -302,12 +335,15 @@ class SocketIO:
     ) -> Any:
         """Emit an event to one client and wait for its acknowledgement.
 
+        :param ignore_queue: it is a client of this process.
         :returns: None, one value, or a tuple of several.
         :raises ValueError: there is no ``to``.
         :raises TimeoutError: no acknowledgement within ``timeout`` seconds, or the client has gone.
         :raises RuntimeError: in a coroutine, which must not wait: see :meth:`call_async`.
         """
-        return self.current_server.call(event, _values(args), namespace or "/", _one(to or room), timeout)
+        return self.current_server.call(
+            event, _values(args), namespace or "/", _one(to or room), timeout, ignore_queue
+        )
 
     async def call_async(
         self,
@@ -321,20 +357,22 @@ class SocketIO:
     ) -> Any:
         """:meth:`call` for coroutines: ``answer = await socketio.call_async("question", to=sid)``."""
         return await self.current_server.call_async(
-            event, _values(args), namespace or "/", _one(to or room), timeout
+            event, _values(args), namespace or "/", _one(to or room), timeout, ignore_queue
         )
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Take everybody out of a room."""
-        self.current_server.close_room(room, namespace or "/")
+        self._outlet.close_room(room, namespace or "/")
 
     def stats(self) -> dict[str, int]:
         """Counts of what is alive.
 
         The keys: ``sessions``, ``sockets``, ``rooms``, ``queued_packets``, ``queued_bytes``,
-        ``pending_acks``, ``pending_attachments``, ``handlers_running``.
+        ``pending_acks``, ``pending_attachments``, ``handlers_running``; with a message queue also
+        ``queue_connected``, 1 if the queue was needed and can be reached, and ``queue_pending``, the messages
+        for other processes that wait to be published. Without an app, only these two.
         """
-        return self.current_server.stats()
+        return self._outlet.stats()
 
     def refusals(self) -> dict[str, int]:
         """How often clients were refused or sent away, by kind."""
@@ -344,14 +382,14 @@ class SocketIO:
 
     def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Joinable:
         """Run a function in the background, as the backend does it. Returns something with ``join()``."""
-        return self.current_server.backend.spawn(target, *args, **kwargs)
+        return self._backend.spawn(target, *args, **kwargs)
 
     def sleep(self, seconds: float = 0) -> None:
         """Sleep, as the backend does it.
 
         :raises RuntimeError: in a coroutine, which must not wait: ``await asyncio.sleep()``.
         """
-        self.current_server.backend.sleep(seconds)
+        self._backend.sleep(seconds)
 
     def run(self, app: Flask, host: str | None = None, port: int | None = None, **options: Any) -> None:
         """Serve the app until Ctrl-C, SIGTERM or :meth:`stop` (options: :meth:`.ServerRunner.run`)."""
@@ -416,7 +454,32 @@ def _values(args: tuple[Any, ...]) -> list[Any]:
     return list(args)
 
 
-def _serializer(app: Flask, config: ServerConfig) -> Serializer:
+def _make_link(config: ServerConfig) -> QueueLink | None:
+    """The way to other processes.
+
+    :raises UnsupportedOptionError: a queue that no driver knows, or a client manager of python-socketio.
+    """
+    if not config.has_queue:
+        return None
+    channel = config.client_manager or make_channel(str(config.message_queue), config.channel)
+    if not isinstance(channel, Channel):
+        kind = type(channel)
+        raise UnsupportedOptionError(
+            f"client_manager takes a a Channel of ours, not {kind.__module__}.{kind.__qualname__}."
+            " Managers of python-socketio don't fit this engine: give the URL of the queue instead, as in"
+            " message_queue='redis://'"
+        )
+    return QueueLink(channel, config.make_logger(), config.max_unpublished)
+
+
+def _make_emitter(config: ServerConfig) -> Emitter:
+    link = _make_link(config)
+    if link is None:
+        raise TypeError("init_app() needs an app, or a message_queue to write to")
+    return Emitter(_serializer(None, config), link)
+
+
+def _serializer(app: Flask | None, config: ServerConfig) -> Serializer:
     if config.serializer == "msgpack":
         return MsgpackSerializer(max_message_bytes=config.max_http_buffer_size)
     if config.serializer == "default":
@@ -424,7 +487,7 @@ def _serializer(app: Flask, config: ServerConfig) -> Serializer:
         return JSONSerializer(
             None
             if config.json is None
-            else ModuleJSON(app.json if config.json is flask.json else config.json),
+            else ModuleJSON(app.json if config.json is flask.json and app is not None else config.json),
             max_attachments=config.max_attachments,
             max_attachment_bytes=config.max_http_buffer_size,
         )

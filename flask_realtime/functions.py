@@ -69,6 +69,7 @@ def emit(
     :param callback: called with the client's acknowledgement.
     :param include_self: False leaves the current client out.
     :param skip_sid: leaves these clients out.
+    :param ignore_queue: only to the clients of this process.
     :param volatile: drop it for clients that are behind.
     :param json: accepted for compatibility; all that JSON can say is sent as such.
     :raises TypeError, ValueError: the data can't be serialised.

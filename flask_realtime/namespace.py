@@ -117,6 +117,7 @@ class Namespace:
             namespace=self._or_own(namespace),
             callback=callback,
             skip_sid=skip_sid,
+            ignore_queue=ignore_queue,
         )
 
     def _or_own(self, namespace: str | None) -> str:
@@ -138,7 +139,17 @@ class Namespace:
         ignore_queue: bool = False,
     ) -> None:
         """Emit the event ``message`` (see :meth:`emit`)."""
-        self.emit("message", data, room, include_self, namespace, callback, to=to, skip_sid=skip_sid)
+        self.emit(
+            "message",
+            data,
+            room,
+            include_self,
+            namespace,
+            callback,
+            to=to,
+            skip_sid=skip_sid,
+            ignore_queue=ignore_queue,
+        )
 
     def call(
         self,
@@ -153,7 +164,12 @@ class Namespace:
         """Emit to one client and wait for its acknowledgement (see :meth:`.SocketIO.call`)."""
         args = () if data is None else (data,)
         return self._extension.call(
-            event, *args, to=to or sid, namespace=self._or_own(namespace), timeout=timeout
+            event,
+            *args,
+            to=to or sid,
+            namespace=self._or_own(namespace),
+            timeout=timeout,
+            ignore_queue=ignore_queue,
         )
 
     async def call_async(
@@ -169,7 +185,12 @@ class Namespace:
         """:meth:`call` for coroutines."""
         args = () if data is None else (data,)
         return await self._extension.call_async(
-            event, *args, to=to or sid, namespace=self._or_own(namespace), timeout=timeout
+            event,
+            *args,
+            to=to or sid,
+            namespace=self._or_own(namespace),
+            timeout=timeout,
+            ignore_queue=ignore_queue,
         )
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:

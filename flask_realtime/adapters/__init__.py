@@ -1,8 +1,10 @@
-"""Who is in which room."""
+"""Who is in which room, and the way to other processes."""
 
 from __future__ import annotations
 
 from .base import Adapter, Member
+from .brokers import make_channel
+from .channel import Channel, Connection
 from .memory import MemoryAdapter
 
-__all__ = ["Adapter", "Member", "MemoryAdapter"]
+__all__ = ["Adapter", "Channel", "Connection", "Member", "MemoryAdapter", "make_channel"]

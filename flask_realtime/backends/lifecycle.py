@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .loop import Loop
 
 __all__ = [
+    "after_drain",
     "cut_short",
     "drain",
     "drain_at_exit",
@@ -55,11 +56,17 @@ _beginning = original("_thread", "allocate_lock")()
 _registered_by = 0  # the process that will drain at its exit
 _loop: Loop | None = None  # its loop, which has the last words to write
 _watch: _WorkerWatch | None = None  # the loop itself holds it weakly
+_afterwards: list[Callable[[], None]] = []  # done when nobody emits any more
 
 
 def watch(engine: Engine) -> None:
     """Drain this engine when the process ends."""
     _engines.add(engine)
+
+
+def after_drain(function: Callable[[], None]) -> None:
+    """Call ``function`` at the end of each drain of the process."""
+    _afterwards.append(function)
 
 
 def _forked() -> None:
@@ -90,6 +97,8 @@ def drain(serving: bool) -> None:
         deadline = time.monotonic() + LINGER
         while _loop is not None and not _loop.quiet and time.monotonic() < deadline:
             time.sleep(0.01)
+        for function in _afterwards:
+            function()
     finally:
         if _drain is not None:
             _drain.done.set()

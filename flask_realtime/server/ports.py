@@ -23,6 +23,7 @@ __all__ = [
     "Backend",
     "Event",
     "Joinable",
+    "Link",
     "Poll",
     "Scheduler",
     "SessionApplication",
@@ -133,6 +134,39 @@ class Backend(Protocol):
 
     def reschedule(self) -> None:
         """A kept scheduler's next deadline has become earlier."""
+        ...
+
+
+class Link(Protocol):
+    """The way to the other processes behind a message queue. No method waits."""
+
+    @property
+    def origin(self) -> bytes:
+        """What others know this process by (see :mod:`..adapters.wire`)."""
+        ...
+
+    @property
+    def listening(self) -> bool:
+        """What others publish reaches us."""
+        ...
+
+    def publish(self, body: bytes) -> None:
+        """Send a body to everybody who listens, soon, and in the order of the calls."""
+        ...
+
+    def listen(self, receive: Callable[[bytes], None]) -> None:
+        """From now on, give what is published to ``receive``, in its order, one at a time.
+
+        What this process has published itself comes too.
+        """
+        ...
+
+    def when_listening(self, function: Callable[[], None]) -> None:
+        """Call ``function`` once :attr:`listening` holds, or can't be had soon."""
+        ...
+
+    def stats(self) -> dict[str, int]:
+        """``queue_connected`` (0 or 1) and ``queue_pending``, the messages that wait to be published."""
         ...
 
 

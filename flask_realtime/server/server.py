@@ -13,8 +13,9 @@ from ..exceptions import CallTimeoutError, ClientGoneError, ConnectionRefusedErr
 from ..protocol.errors import excerpt
 from ..protocol.socketio import Packet, PacketType, Serializer
 from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
-from .acks import AckReceiver
+from .acks import AckReceiver, PendingAcks
 from .client import Client, Socket, SocketState
+from .cluster import Cluster
 from .dispatcher import Dispatcher, Match, is_async
 from .engine import Engine
 from .inbox import FAILURE, AsyncWork, Work, awaited, completed
@@ -24,7 +25,7 @@ from .message import Message
 if TYPE_CHECKING:
     from ..adapters import Adapter
     from ..config import ServerConfig
-    from .ports import AsyncEvent, Backend, Event
+    from .ports import AsyncEvent, Backend, Event, Link
     from .session import Session
 
 __all__ = ["NOT_HANDLED", "Runner", "Server"]
@@ -32,6 +33,7 @@ __all__ = ["NOT_HANDLED", "Runner", "Server"]
 #: what a namespace object's ``trigger_event`` returns for an event that it has no handler for
 NOT_HANDLED: Any = object()
 REJECTED = {"message": "Connection rejected by server"}
+STAYING = (SocketState.CONNECTING, SocketState.CONNECTED)
 
 
 class Runner(Protocol):
@@ -53,7 +55,9 @@ class _PendingCall:
     """An event whose sender waits for the acknowledgement."""
 
     event: str
-    socket: Socket
+    sid: Sid
+    #: where the acknowledgement is waited for
+    acks: PendingAcks
     ack_id: int
     #: the values; None where the client has gone
     answer: list[Any] | None = None
@@ -71,6 +75,7 @@ class Server:
 
     :param dispatcher: the handlers.
     :param runner: how they are run.
+    :param link: the way to other processes behind a message queue, if there is one.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class Server:
         dispatcher: Dispatcher,
         runner: Runner,
         logger: logging.Logger,
+        link: Link | None = None,
     ) -> None:
         self.config = config
         self.adapter = adapter
@@ -91,6 +97,7 @@ class Server:
         self.logger = logger
         self.engine = Engine(config, backend, self, logger)
         self._runner = runner
+        self._cluster = None if link is None else Cluster(self, link)
 
     @property
     def backend(self) -> Backend:
@@ -101,6 +108,8 @@ class Server:
 
     def session_opened(self, session: Session) -> Client:
         """See :class:`.Application`."""
+        if self._cluster is not None and session.host is None:
+            self._cluster.listen()
         return Client(self, session)
 
     def message(self, packet: Packet, volatile: bool = False) -> Message:
@@ -129,6 +138,11 @@ class Server:
     def begin_connect(self, socket: Socket, auth: Any) -> None:
         """A CONNECT has come (the lock is held): run the connect handler, if any."""
         self.adapter.add(socket)
+        start = partial(self._start_connect, socket, auth)
+        if self._cluster is None or socket.client.session.host is not None or not self._cluster.before(start):
+            start()
+
+    def _start_connect(self, socket: Socket, auth: Any) -> None:
         if self._handles(socket.namespace, "connect"):
             work = self._work(
                 socket.namespace, "connect", self._run_connect, self._run_connect_async, socket, auth
@@ -345,24 +359,50 @@ class Server:
         target: Target = EVERYBODY,
         callback: AckCallback | None = None,
         volatile: bool = False,
+        ignore_queue: bool = False,
     ) -> None:
         """Send an event; never waits.
 
         :param callback: called with the acknowledgement of each recipient.
+        :param ignore_queue: to the clients of this process only.
         :raises TypeError, ValueError: the data can't be serialised.
         """
         data = [event, *args]
         if callback is not None:
-            self._emit_with_callback(data, namespace, target, callback)
+            self._emit_with_callback(data, namespace, target, callback, ignore_queue)
             return
         message = self.message(Packet(PacketType.EVENT, namespace, data), volatile)
         with self.engine.lock:
             for socket in list(self.adapter.sockets(namespace, target)):
                 socket.send(message)
+        if self._cluster is not None and not ignore_queue:
+            self._cluster.emit(message, namespace, target)
 
     def _emit_with_callback(
-        self, data: list[Any], namespace: str, target: Target, callback: AckCallback
+        self, data: list[Any], namespace: str, target: Target, callback: AckCallback, ignore_queue: bool
     ) -> None:
+        self.emit_with_acks(
+            data,
+            namespace,
+            target,
+            lambda socket: partial(self._receive_callback_ack, socket, callback),
+        )
+        if self._cluster is not None and not ignore_queue:
+            message = self.message(Packet(PacketType.EVENT, namespace, data))
+            self._cluster.emit_with_callback(message, namespace, target, callback)
+
+    def emit_with_acks(
+        self,
+        data: list[Any],
+        namespace: str,
+        target: Target,
+        receiver_of: Callable[[Socket], AckReceiver],
+    ) -> None:
+        """Send an event to clients of this process, who shall acknowledge it.
+
+        :param receiver_of: what is to get the acknowledgement of a client.
+        :raises TypeError, ValueError: the data can't be serialised.
+        """
         with self.engine.lock:
             recipients = [(s, s.acks.new_id()) for s in self.adapter.sockets(namespace, target)]
         # The app's data is encoded without the lock, and all of it before the first is sent.
@@ -371,8 +411,7 @@ class Server:
         ] or [self.message(Packet(PacketType.EVENT, namespace, data))]
         with self.engine.lock:
             for (socket, ack_id), message in zip(recipients, messages, strict=False):
-                receiver = partial(self._receive_callback_ack, socket, callback)
-                self._send_with_ack(socket, message, ack_id, receiver)
+                self._send_with_ack(socket, message, ack_id, receiver_of(socket))
 
     def _send_with_ack(self, socket: Socket, message: Message, ack_id: int, receiver: AckReceiver) -> None:
         given_up = socket.acks.register(ack_id, receiver)
@@ -402,45 +441,70 @@ class Server:
         except FAILURE as error:
             self._failed(socket, error, "callback of an emit to client %s failed", socket.sid)
 
-    def call(self, event: str, args: list[Any], namespace: str, sid: Sid, timeout: float | None) -> Any:
+    def call(
+        self,
+        event: str,
+        args: list[Any],
+        namespace: str,
+        sid: Sid,
+        timeout: float | None,
+        ignore_queue: bool = False,
+    ) -> Any:
         """Send an event to one client and wait for its acknowledgement.
 
+        :param ignore_queue: it is a client of this process.
         :returns: None, one value, or a tuple of several.
         :raises CallTimeoutError: none within ``timeout`` seconds.
-        :raises ClientGoneError: the client is not connected, or goes meanwhile.
+        :raises ClientGoneError: the client is not connected, or goes meanwhile. With a message queue it may
+            be connected elsewhere; then a client that nobody has is a timeout.
         :raises RuntimeError: in a coroutine, which must not wait: see :meth:`call_async`.
         """
         done = self.backend.event()
-        pending = self._begin_call([event, *args], namespace, sid, done)
+        pending = self._begin_call([event, *args], namespace, sid, done, ignore_queue)
         return self._finish_call(pending, done.wait(timeout), timeout)
 
     async def call_async(
-        self, event: str, args: list[Any], namespace: str, sid: Sid, timeout: float | None
+        self,
+        event: str,
+        args: list[Any],
+        namespace: str,
+        sid: Sid,
+        timeout: float | None,
+        ignore_queue: bool = False,
     ) -> Any:
         """:meth:`call` for coroutines."""
         done = self.backend.async_event()
-        pending = self._begin_call([event, *args], namespace, sid, done)
+        pending = self._begin_call([event, *args], namespace, sid, done, ignore_queue)
         try:
             in_time = await done.wait(timeout)
         except BaseException:  # cancelled
             with self.engine.lock:
-                pending.socket.acks.pop(pending.ack_id)
+                pending.acks.pop(pending.ack_id)
             raise
         return self._finish_call(pending, in_time, timeout)
 
     def _begin_call(
-        self, data: list[Any], namespace: str, sid: Sid, done: Event | AsyncEvent
+        self, data: list[Any], namespace: str, sid: Sid, done: Event | AsyncEvent, ignore_queue: bool
     ) -> _PendingCall:
         with self.engine.lock:
             socket = self.adapter.get(namespace, sid)
-            if socket is None or socket.state is not SocketState.CONNECTED:
+            if socket is None and self._cluster is not None and not ignore_queue:
+                acks = self._cluster.acks
+            elif socket is None or socket.state is not SocketState.CONNECTED:
                 raise ClientGoneError(f"no client {sid!r} is connected to namespace {namespace!r}")
-            pending = _PendingCall(data[0], socket, socket.acks.new_id())
+            else:
+                acks = socket.acks
+            pending = _PendingCall(data[0], sid, acks, acks.new_id())
 
         def receive(values: list[Any] | None) -> None:
             pending.answer = values
             done.set()
 
+        if socket is None:
+            assert self._cluster is not None
+            message = self.message(Packet(PacketType.EVENT, namespace, data))
+            self._cluster.call(message, namespace, sid, pending.ack_id, receive)
+            return pending
         message = self.message(Packet(PacketType.EVENT, namespace, data, pending.ack_id))
         with self.engine.lock:
             if socket.state is not SocketState.CONNECTED:
@@ -451,10 +515,10 @@ class Server:
         return pending
 
     def _finish_call(self, pending: _PendingCall, in_time: bool, timeout: float | None) -> Any:
-        sid = pending.socket.sid
+        sid = pending.sid
+        with self.engine.lock:
+            pending.acks.pop(pending.ack_id)
         if not in_time:
-            with self.engine.lock:
-                pending.socket.acks.pop(pending.ack_id)
             raise CallTimeoutError(f"client {sid!r} did not acknowledge {pending.event!r} within {timeout} s")
         values = pending.answer
         if values is None:
@@ -473,54 +537,60 @@ class Server:
             raise KeyError(f"no client {sid!r} in namespace {namespace!r}")
         return socket
 
-    def enter_room(self, sid: Sid, room: Room, namespace: str = "/") -> None:
+    def enter_room(self, sid: Sid, room: Room, namespace: str = "/", ignore_queue: bool = False) -> None:
         """Put a client into a room. A client that has gone is ignored.
 
+        :param ignore_queue: only if it is a client of this process.
         :raises ValueError: the room is named like another client's sid: only that client is in it.
         """
         with self.engine.lock:
             socket = self.adapter.get(namespace, sid)
-            if socket is None:
-                return
-            if room != sid and isinstance(room, str) and self.adapter.get(namespace, room) is not None:
-                raise ValueError("a room can't be named like the sid of another client")
-            self.adapter.join(socket, room)
+            if socket is not None:
+                if room != sid and isinstance(room, str) and self.adapter.get(namespace, room) is not None:
+                    raise ValueError("a room can't be named like the sid of another client")
+                self.adapter.join(socket, room)
+        if socket is None and self._cluster is not None and not ignore_queue:
+            self._cluster.enter_room(sid, room, namespace)
 
-    def leave_room(self, sid: Sid, room: Room, namespace: str = "/") -> None:
+    def leave_room(self, sid: Sid, room: Room, namespace: str = "/", ignore_queue: bool = False) -> None:
         """Take a client out of a room."""
         with self.engine.lock:
             socket = self.adapter.get(namespace, sid)
             if socket is not None:
                 self.adapter.leave(socket, room)
+        if socket is None and self._cluster is not None and not ignore_queue:
+            self._cluster.leave_room(sid, room, namespace)
 
-    def close_room(self, room: Room, namespace: str = "/") -> None:
+    def close_room(self, room: Room, namespace: str = "/", ignore_queue: bool = False) -> None:
         """Take everybody out of a room."""
         with self.engine.lock:
             self.adapter.close_room(namespace, room)
+        if self._cluster is not None and not ignore_queue:
+            self._cluster.close_room(room, namespace)
 
     def rooms(self, sid: Sid, namespace: str = "/") -> list[Room]:
-        """The rooms of a client, its own first."""
+        """The rooms of a client of this process, its own first."""
         with self.engine.lock:
             socket = self.adapter.get(namespace, sid)
             return [] if socket is None else [sid, *(socket.rooms or ())]
 
     def participants(self, namespace: str = "/", room: Room | None = None) -> list[Sid]:
-        """The sids in a room, or in the whole namespace."""
+        """The sids of this process's clients in a room, or in the whole namespace."""
         with self.engine.lock:
             return [socket.sid for socket in self.adapter.members(namespace, room)]
 
-    def disconnect(self, sid: Sid, namespace: str = "/") -> None:
-        """Send a client away; it does not come back by itself."""
+    def disconnect(self, sid: Sid, namespace: str = "/", ignore_queue: bool = False) -> None:
+        """Send a client away; it does not come back by itself.
+
+        :param ignore_queue: only if it is a client of this process.
+        """
         with self.engine.lock:
             socket = self.adapter.get(namespace, sid)
-            if (
-                socket is None
-                or socket.state in (SocketState.DISCONNECTING, SocketState.GONE)
-                or socket.ending
-            ):
-                return
-            socket.send(self.message(Packet(PacketType.DISCONNECT, namespace)))
-            socket.client.leave(socket, DisconnectReason.SERVER_DISCONNECT)
+            if socket is not None and not socket.ending and socket.state in STAYING:
+                socket.send(self.message(Packet(PacketType.DISCONNECT, namespace)))
+                socket.client.leave(socket, DisconnectReason.SERVER_DISCONNECT)
+        if socket is None and self._cluster is not None and not ignore_queue:
+            self._cluster.disconnect(sid, namespace)
 
     def transport(self, sid: Sid, namespace: str = "/") -> str:
         """``"polling"`` or ``"websocket"``.
@@ -571,7 +641,9 @@ class Server:
             counts["pending_attachments"] = sum(
                 c.pending_attachments for c in clients if isinstance(c, Client)
             )
-            return counts
+        if self._cluster is not None:
+            counts |= self._cluster.link.stats()
+        return counts
 
 
 def _pending_acks(clients: Iterable[object]) -> Iterable[int]:

@@ -1,0 +1,176 @@
+"""Sends what waits for the other processes. Whoever emits does not wait for that."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from contextlib import AbstractContextManager, suppress
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ...adapters.wire import seal
+from .outage import Backoff, Outage
+
+if TYPE_CHECKING:
+    from ...adapters.channel import Channel, Connection
+    from ...server.ports import Backend, Event
+
+__all__ = ["Publisher"]
+
+MAX_PENDING_BYTES = 64 * 1024 * 1024
+BATCH = 100
+#: how often a loss is logged
+LOG_EVERY = 10.0  # seconds
+NAME = "publish"
+
+Letter = tuple[int, bytes]
+
+
+class Publisher:
+    """A bounded queue of messages, and the task that takes them to the broker.
+
+    What can't be sent for long makes room for what is newer.
+
+    :param limit: how many messages may wait.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        origin: bytes,
+        outage: Outage,
+        limit: int,
+        logger: logging.Logger,
+        lock: AbstractContextManager[object],
+    ) -> None:
+        self._channel = channel
+        self._origin = origin
+        self._outage = outage
+        self._limit = limit
+        self._logger = logger
+        self._lock = lock
+        self._pending: deque[Letter] = deque()
+        self._pending_bytes = 0
+        self._last_number = 0
+        #: the last message that the broker has taken
+        self.published = 0
+        self._dropped = 0
+        self._dropped_logged = 0
+        self._logged_at = 0.0
+        self._connection: Connection | None = None
+        self._wakeup: Event | None = None
+        #: whether the task runs
+        self.running = False
+        self.stopped = False
+
+    def put(self, body: bytes) -> int:
+        """Send this too; its number."""
+        with self._lock:
+            self._last_number = number = self._last_number + 1
+            letter = seal(self._origin, number, body)
+            self._pending.append((number, letter))
+            self._pending_bytes += len(letter)
+            while len(self._pending) > self._limit or (
+                self._pending_bytes > MAX_PENDING_BYTES and len(self._pending) > 1
+            ):
+                self._drop_oldest()
+            wakeup, self._wakeup = self._wakeup, None
+        if wakeup is not None:
+            wakeup.set()
+        return number
+
+    def _drop_oldest(self) -> None:
+        _, letter = self._pending.popleft()
+        self._pending_bytes -= len(letter)
+        self._dropped += 1
+
+    @property
+    def pending(self) -> int:
+        """How many wait."""
+        return len(self._pending)
+
+    def stop(self) -> None:
+        """End the task."""
+        self.stopped = True
+        with self._lock:
+            wakeup, self._wakeup = self._wakeup, None
+        if wakeup is not None:
+            wakeup.set()
+
+    # The task
+
+    def run(self, backend: Backend) -> None:
+        """Send what comes, until it is stopped."""
+        backoff = Backoff(backend.sleep, lambda: self.stopped)
+        try:
+            while self._wait(backend):
+                if self.publish_some():
+                    backoff.reset()
+                else:
+                    backoff.wait()
+        finally:
+            self.running = False
+            self._hang_up()
+
+    def _wait(self, backend: Backend) -> bool:
+        """Wait for something to send; False where it is over."""
+        while not self._pending and not self.stopped:
+            event = backend.event()
+            with self._lock:
+                if self._pending or self.stopped:
+                    break
+                self._wakeup = event
+            event.wait()
+        return not self.stopped
+
+    def publish_some(self) -> bool:
+        """Send some of what waits; whether the broker has them."""
+        with self._lock:
+            batch = list(islice(self._pending, BATCH))
+        if not batch:
+            return True
+        try:
+            if self._connection is None:
+                self._connection = self._channel.connect()
+            self._connection.publish([letter for _, letter in batch])
+        except Exception as error:  # noqa: BLE001 (drivers raise what their libraries raise)
+            self._hang_up()
+            self._outage.failed(NAME, error)
+            self._log_dropped()
+            return False
+        self._taken(batch[-1][0])
+        self._outage.succeeded(NAME)
+        self._log_dropped()
+        return True
+
+    def _taken(self, number: int) -> None:
+        with self._lock:
+            self.published = number
+            while self._pending and self._pending[0][0] <= number:
+                self._pending_bytes -= len(self._pending.popleft()[1])
+
+    def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.close()
+
+    def _log_dropped(self) -> None:
+        count = self._dropped - self._dropped_logged
+        if not count or time.monotonic() - self._logged_at < LOG_EVERY:
+            return
+        self._logged_at = time.monotonic()
+        self._dropped_logged = self._dropped
+        self._logger.warning(
+            "message queue %s: %d messages for other processes were dropped, as %d newer ones wait",
+            self._channel,
+            count,
+            self.pending,
+        )
+
+    def abandon(self) -> object:
+        """In a forked child: the connection is the parent's. What has to be kept, lest it be closed."""
+        self.stopped = True
+        connection, self._connection = self._connection, None
+        return connection
