@@ -27,9 +27,10 @@ from flask_realtime.adapters import MemoryAdapter
 from flask_realtime.backends.memory import MemoryBackend
 from flask_realtime.config import ServerConfig
 from flask_realtime.gateways.wsgi import SocketMiddleware
-from flask_realtime.protocol.socketio import JSONSerializer
+from flask_realtime.protocol.socketio import JSONSerializer, Serializer
 from flask_realtime.server.dispatcher import Dispatcher
 from flask_realtime.server.drain import drain
+from flask_realtime.server.ports import Link
 from flask_realtime.server.raw import RawHandlers, RawServer
 from flask_realtime.server.server import Server
 
@@ -118,14 +119,24 @@ class World:
 
     :param raw: the engine by itself, instead of Socket.IO.
     :param backend: instead of a fresh :class:`.MemoryBackend`.
+    :param link: the way to other servers, if there are any.
+    :param serializer: instead of the default one.
     :param options: of the server.
     """
 
-    def __init__(self, *, raw: bool = False, backend: MemoryBackend | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        raw: bool = False,
+        backend: MemoryBackend | None = None,
+        link: Link | None = None,
+        serializer: Serializer | None = None,
+        **options: Any,
+    ) -> None:
         self.backend = MemoryBackend() if backend is None else backend
         self.config = ServerConfig.from_options(options)
         self.dispatcher = Dispatcher()
-        self.server: Any = self._raw() if raw else self._socketio()
+        self.server: Any = self._raw() if raw else self._socketio(link, serializer)
         self.engine = self.server.engine
         self.middleware = SocketMiddleware(
             self.engine,
@@ -148,12 +159,14 @@ class World:
     def _raw(self) -> RawServer:
         return RawServer(self.config, self.backend, RawHandlers(), LOGGER)
 
-    def _socketio(self) -> Server:
-        serializer = JSONSerializer(
+    def _socketio(self, link: Link | None, serializer: Serializer | None) -> Server:
+        serializer = serializer or JSONSerializer(
             max_attachments=self.config.max_attachments,
             max_attachment_bytes=self.config.max_http_buffer_size,
         )
-        return Server(self.config, self.backend, MemoryAdapter(), serializer, self.dispatcher, self, LOGGER)
+        return Server(
+            self.config, self.backend, MemoryAdapter(), serializer, self.dispatcher, self, LOGGER, link
+        )
 
     # A Runner
 

@@ -75,7 +75,7 @@ class Cluster:
     # Clients come
 
     def listen(self) -> None:
-        """We have clients to tell what the others say."""
+        """There is somebody here for whom we have to hear the others."""
         self.link.listen(self.receive)
 
     def before(self, start: Callable[[], None]) -> bool:
@@ -113,19 +113,19 @@ class Cluster:
         if self._may_be_elsewhere(namespace, target):
             with self._server.engine.lock:
                 ack = self.acks.new_id()
-                self._register(ack, partial(self._receive_callback_ack, callback))
-            self._outgoing.event(message, namespace, target, ack)
+            self._ask(message, namespace, target, ack, partial(self._receive_callback_ack, callback))
 
     def call(self, message: Message, namespace: str, sid: Sid, ack: int, receiver: AckReceiver) -> None:
         """Send an event to one client, and give ``receiver`` its answer."""
-        with self._server.engine.lock:
-            self._register(ack, receiver)
-        self._outgoing.event(message, namespace, Target((sid,)), ack)
+        self._ask(message, namespace, Target((sid,)), ack, receiver)
 
-    def _register(self, ack: int, receiver: AckReceiver) -> None:
-        given_up = self.acks.register(ack, receiver)
-        if given_up is not None:
-            given_up(None)
+    def _ask(self, message: Message, namespace: str, target: Target, ack: int, receiver: AckReceiver) -> None:
+        self.listen()
+        with self._server.engine.lock:
+            given_up = self.acks.register(ack, receiver)
+            if given_up is not None:
+                given_up(None)
+        self._outgoing.question(message, namespace, target, ack)
 
     def enter_room(self, sid: Sid, room: Room, namespace: str) -> None:
         """Put a client of theirs into a room."""

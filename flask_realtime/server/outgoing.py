@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..adapters import wire
@@ -38,23 +39,31 @@ class Outgoing:
         self._link = link
         self._form = form
 
-    def event(self, message: Message, namespace: str, target: Target, ack: int | None = None) -> None:
+    def event(self, message: Message, namespace: str, target: Target) -> None:
         """Send an event to their clients.
 
-        :param ack: ask for acknowledgements, to be told with this number.
         :raises TypeError: a room with a name that they can't know.
         """
-        self._publish(
-            wire.Event(
-                namespace,
-                None if target.rooms is None else [wire.room_to_wire(room) for room in target.rooms],
-                list(target.skip),
-                self._form,
-                message.text,
-                list(message.binary),
-                message.volatile,
-                ack,
-            )
+        self._publish(self._event(message, namespace, target, None))
+
+    def question(self, message: Message, namespace: str, target: Target, ack: int) -> None:
+        """The same, and they shall tell what their clients acknowledge: as soon as we can hear it.
+
+        :param ack: what they tell it with.
+        """
+        body = wire.encode(self._event(message, namespace, target, ack))
+        self._link.when_listening(partial(self._link.publish, body))
+
+    def _event(self, message: Message, namespace: str, target: Target, ack: int | None) -> wire.Event:
+        return wire.Event(
+            namespace,
+            None if target.rooms is None else [wire.room_to_wire(room) for room in target.rooms],
+            list(target.skip),
+            self._form,
+            message.text,
+            list(message.binary),
+            message.volatile,
+            ack,
         )
 
     def ack(self, receiver: bytes, ack: int, sid: Sid, message: Message | None) -> None:
