@@ -1,0 +1,99 @@
+"""Brokers for tests, each a process of the test's own where it can be."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from acceptance import wire
+from servers import free_port
+
+REDIS_SERVER = shutil.which("redis-server")
+RABBITMQ = ("127.0.0.1", 5672)
+RABBITMQ_URL = "amqp://guest:guest@127.0.0.1:5672//"
+
+
+class Redis:
+    """A Redis server on a port of its own, which can be killed, frozen and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.socket = folder / "redis.sock"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        assert REDIS_SERVER is not None
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options += ["--unixsocket", str(self.socket), "--dir", str(self._folder)]
+        self._process = subprocess.Popen([REDIS_SERVER, *options], stdout=subprocess.DEVNULL)
+        wire.wait_until(lambda: self._answers(b"PING\r\n", b"+PONG"), what="Redis answers")
+
+    def _answers(self, command: bytes, answer: bytes) -> bool:
+        try:
+            return self.command(command).startswith(answer)
+        except OSError:
+            return False
+
+    def command(self, line: bytes) -> bytes:
+        """The answer to an inline command."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(line)
+            return connection.recv(65536)
+
+    def subscribers(self, channel: str) -> int:
+        """How many listen."""
+        answer = self.command(f"PUBSUB NUMSUB {channel}\r\n".encode())
+        return int(answer.rstrip().rpartition(b":")[2])
+
+    def kill(self) -> None:
+        """End it without notice."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        """It keeps its connections, and answers no more."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """At the end of the test."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+
+@contextlib.contextmanager
+def redis_server() -> Iterator[Redis]:
+    """A Redis server until the block ends."""
+    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
+        server = Redis(Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def rabbitmq_answers() -> bool:
+    """Whether somebody speaks AMQP at the usual place."""
+    try:
+        with socket.create_connection(RABBITMQ, timeout=2) as connection:
+            connection.sendall(b"AMQP\x00\x00\x09\x01")
+            return bool(connection.recv(1))
+    except OSError:
+        return False
