@@ -9,7 +9,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from acceptance import wire
@@ -97,3 +98,69 @@ def rabbitmq_answers() -> bool:
             return bool(connection.recv(1))
     except OSError:
         return False
+
+
+@contextlib.contextmanager
+def redis_sentinel(redis: Redis) -> Iterator[int]:
+    """A sentinel that knows a Redis server as ``main``; its port."""
+    assert REDIS_SERVER is not None
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="sentinel-") as folder:
+        file = Path(folder) / "sentinel.conf"
+        file.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor main 127.0.0.1 {redis.port} 1\n"
+        )
+        process = subprocess.Popen([REDIS_SERVER, str(file), "--sentinel"], stdout=subprocess.DEVNULL)
+        try:
+            wire.wait_until(lambda: _accepts(port), what="the sentinel answers")
+            yield port
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def forwarder(host: str, port: int) -> Iterator[tuple[int, Callable[[], None]]]:
+    """A TCP forwarder to a broker that is not ours to stop: its port, and what cuts all its connections."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    open_sockets: list[socket.socket] = []
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client = listener.accept()[0]
+                broker = socket.create_connection((host, port))
+                open_sockets.extend((client, broker))
+                for pair in ((client, broker), (broker, client)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    def cut() -> None:
+        for sock in open_sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1], cut
+    finally:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        cut()
+        thread.join(5)
+        for sock in open_sockets:
+            sock.close()

@@ -38,6 +38,8 @@ SOCKETIO_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "APP_SERIALIZER": ("serializer", str),
     "APP_ASYNC_HANDLERS": ("async_handlers", _switch),
     "APP_CONNECT_TIMEOUT": ("connect_timeout", float),  # seconds
+    "APP_MESSAGE_QUEUE": ("message_queue", str),
+    "APP_CHANNEL": ("channel", str),
 }
 
 

@@ -7,9 +7,15 @@ from collections.abc import Callable, Iterator
 
 import brokers
 import pytest
+from server_pool import report_logs
 
 from flask_realtime.adapters import Channel
 from flask_realtime.backends.link import QueueLink
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    report_logs(config)
+
 
 Require = Callable[[str, object], None]
 
