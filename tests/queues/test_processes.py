@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import itertools
 import os
 import subprocess
@@ -70,6 +70,13 @@ def pool() -> Iterator[ServerPool]:
 def stack() -> Iterator[ExitStack]:
     with ExitStack() as exit_stack:
         yield exit_stack
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What python-engineio leaves open is closed while its warnings are still ignored."""
+    yield
+    gc.collect()
 
 
 def make_servers(
@@ -277,17 +284,13 @@ def test_several_workers_of_one_server(
         assert next_named(client, "all") == (1,)
 
 
-def test_a_drain_tells_the_other_servers(
-    shared_redis: brokers.Redis, name: str, require: Require, stack: ExitStack
-) -> None:
+def test_a_drain_tells_the_other_servers(shared_redis: brokers.Redis, name: str, require: Require) -> None:
+    """What disconnect handlers emit at the very end still goes out."""
     with ExitStack() as own:
-        servers = make_servers(
-            ServerPool(own), ("werkzeug", "gunicorn-sync"), shared_redis.url, name, require, stack
-        )
+        servers = make_servers(ServerPool(own), PAIRS[0], shared_redis.url, name, require, own)
         leaving, staying = servers.client(0), servers.client(1)
+        leaving.sio.reconnection = False
         sid = leaving.sid()
-        with contextlib.suppress(Exception):
-            leaving.sio.eio.reconnection = False
         servers.servers[0].terminate()
         assert next_named(staying, "gone")[0][0] == sid
         assert servers.servers[0].wait() == 0
