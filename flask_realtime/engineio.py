@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .config import ServerConfig
+from .exceptions import UnsupportedOptionError
 from .mounting import mount
 from .run import ServerRunner
 from .server.dispatcher import check_handler
@@ -39,13 +40,14 @@ class EngineIO:
         self.wsgi_server: Any = None
         #: how the app is served, as the option takes it
         self.async_mode: str = options.get("async_mode") or "threading"
-        ServerConfig.from_options(self._options)
+        _check(ServerConfig.from_options(self._options))
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask, **options: Any) -> None:
         """Give an app the endpoint."""
         config = ServerConfig.from_options({**self._options, **options})
+        _check(config)
         state = mount(
             app, config, lambda backend: RawServer(config, backend, self._handlers, config.make_logger())
         )
@@ -95,3 +97,10 @@ class EngineIO:
     def stop(self) -> None:
         """Stop it, as :meth:`.SocketIO.stop`."""
         self._runner.stop()
+
+
+def _check(config: ServerConfig) -> None:
+    if config.has_queue:
+        raise UnsupportedOptionError(
+            "message_queue and client_manager are for SocketIO; the engine alone has no broadcasts"
+        )

@@ -16,6 +16,9 @@ __all__ = ["KombuChannel"]
 
 TIMEOUT = 5.0  # seconds
 AMQP = ("amqp", "amqps", "pyamqp")
+#: transports that look for messages now and then, by themselves every second
+POLLED = ("memory", "filesystem")
+POLL_EVERY = 0.1  # seconds
 
 
 class KombuChannel(Channel):
@@ -40,8 +43,10 @@ class KombuChannel(Channel):
 
     def _connection(self) -> Any:
         # A message that the broker has not confirmed would be lost with the connection.
-        confirmed = self._url.partition(":")[0].lower() in AMQP
-        options = {"confirm_publish": True} if confirmed else {}
+        scheme = self._url.partition(":")[0].lower()
+        options: dict[str, Any] = {"confirm_publish": True} if scheme in AMQP else {}
+        if scheme in POLLED:
+            options["polling_interval"] = POLL_EVERY
         return kombu.Connection(self._url, connect_timeout=TIMEOUT, transport_options=options)
 
     def _exchange(self) -> Any:

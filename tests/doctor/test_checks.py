@@ -261,6 +261,29 @@ class TestWorkers:
         (tmp_path / "Procfile").write_text(f"release: ./migrate\nweb: {command}\n")
         assert ("several-workers" in diagnose(make_app())) is shown
 
+    @pytest.mark.parametrize(
+        ("transports", "queue", "said"),
+        [
+            (None, None, "only some of the clients"),
+            (None, "memory://", '400 "Session ID unknown" again and again.'),
+            (["websocket"], None, "only those of the process that emits"),
+            (["websocket"], "memory://", ""),
+        ],
+    )
+    def test_what_a_message_queue_changes(
+        self,
+        make_app: MakeApp,
+        diagnose: Diagnose,
+        monkeypatch: pytest.MonkeyPatch,
+        transports: list[str] | None,
+        queue: str | None,
+        said: str,
+    ) -> None:
+        monkeypatch.setenv("WEB_CONCURRENCY", "4")
+        found = diagnose(make_app(transports=transports, message_queue=queue))
+        assert ("several-workers" in found) is bool(said)
+        assert not said or said in found["several-workers"]["consequence"]
+
     @pytest.mark.parametrize("where", ["Procfile", "GUNICORN_CMD_ARGS", "gunicorn.conf.py"])
     def test_what_goes_before_the_variable(
         self,

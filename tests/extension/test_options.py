@@ -16,7 +16,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
-from flask_realtime import SocketIO
+from flask_realtime import EngineIO, SocketIO
 from flask_realtime.exceptions import UnsupportedOptionError
 from flask_realtime.protocol.socketio import JSONSerializer, MsgspecJSON
 
@@ -277,8 +277,8 @@ class TestWrongOptions:
     @pytest.mark.parametrize(
         ("option", "value"),
         [
-            ("message_queue", "redis://"),
-            ("channel", "chat"),
+            ("message_queue", "carrier-pigeon://host"),
+            ("message_queue", "redis"),
             ("client_manager", object()),
         ],
     )
@@ -287,6 +287,10 @@ class TestWrongOptions:
             SocketIO(**{option: value})
         with pytest.raises(ValueError, match=option):
             SocketIO().init_app(new_app(), **{option: value})
+
+    def test_the_engine_alone_has_no_message_queue(self) -> None:
+        with pytest.raises(UnsupportedOptionError, match="message_queue"):
+            EngineIO(message_queue="redis://")
 
     def test_none_is_the_default(self) -> None:
         app = new_app()

@@ -7,12 +7,19 @@ import shlex
 from collections.abc import Iterator
 
 from ..finding import Finding
-from ..situation import Situation
+from ..situation import Endpoint, Situation
 from .proxies import PROXIES
 from .text import number
 
 __all__ = ["WORKER_VARIABLES", "check_workers"]
 
+QUEUES = "docs/message-queues.md"
+POLLING = (
+    "One worker per server. For more cores, several servers with one worker each, behind a proxy that"
+    f" sends a client to the same one ({PROXIES}), and a message_queue ({QUEUES}). Only on WebSockets alone,"
+    " transports=['websocket'], may each connection live in any worker."
+)
+ALONE = f"A message_queue, as in SocketIO(app, message_queue='redis://') ({QUEUES}); or one worker."
 #: how many processes these servers start; gunicorn also has its arguments and its file
 WORKER_VARIABLES = ("UWSGI_PROCESSES", "UWSGI_WORKERS", "GRANIAN_WORKERS")
 
@@ -21,15 +28,33 @@ def check_workers(s: Situation) -> Iterator[Finding]:
     causes = list(_worker_settings(s))
     if not causes or not s.endpoints:
         return
-    yield Finding(
-        "several-workers",
-        "error",
-        f"several worker processes: {'; '.join(causes)}",
-        'A session lives in one process, and requests go to any of them: clients get 400 "Session ID unknown"'
-        " again and again, and an emit reaches only some of the clients.",
-        "One worker per server. For more cores, several servers with one worker each, behind a proxy that"
-        f" sends a client to the same one ({PROXIES}).",
-    )
+    consequence, advice = _trouble(s)
+    if consequence:
+        yield Finding(
+            "several-workers",
+            "error",
+            f"several worker processes: {'; '.join(causes)}",
+            consequence,
+            advice,
+        )
+
+
+def _trouble(s: Situation) -> tuple[str, str]:
+    """What goes wrong with several workers, and what helps; empty where nothing does."""
+    alone = any(map(_needs_queue, s.endpoints))
+    if any("polling" in endpoint.config.transports for endpoint in s.endpoints):
+        consequence = (
+            "A session that polls lives in one process, and its requests go to any of them: clients get 400"
+            ' "Session ID unknown" again and again'
+        )
+        return consequence + (", and an emit reaches only some of the clients." if alone else "."), POLLING
+    if alone:
+        return "Each has its own clients, and an emit reaches only those of the process that emits.", ALONE
+    return "", ""
+
+
+def _needs_queue(endpoint: Endpoint) -> bool:
+    return endpoint.kind == "SocketIO" and not endpoint.config.has_queue
 
 
 def _worker_settings(s: Situation) -> Iterator[str]:
