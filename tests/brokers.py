@@ -127,16 +127,40 @@ def _accepts(port: int) -> bool:
     return True
 
 
+class Swallow:
+    """What a forwarder lets disappear."""
+
+    def __init__(self) -> None:
+        self._dead: set[socket.socket] = set()
+        self._subscribed: set[socket.socket] = set()
+
+    def subscriptions(self) -> None:
+        """From now on, everything on the connections that have subscribed."""
+        self._dead |= self._subscribed
+
+    def takes(self, client: socket.socket, data: bytes) -> bool:
+        """Whether some bytes on a client's connection get no further."""
+        if b"SUBSCRIBE" in data:
+            self._subscribed.add(client)
+        return client in self._dead
+
+
 @contextlib.contextmanager
-def forwarder(host: str, port: int) -> Iterator[tuple[int, Callable[[], None]]]:
+def forwarder(
+    host: str, port: int, swallow: Swallow | None = None
+) -> Iterator[tuple[int, Callable[[], None]]]:
     """A TCP forwarder to a broker that is not ours to stop: its port, and what cuts all its connections."""
     listener = socket.create_server(("127.0.0.1", 0))
     open_sockets: list[socket.socket] = []
+    swallowed = swallow or Swallow()
 
-    def pump(source: socket.socket, sink: socket.socket) -> None:
+    def pump(source: socket.socket, sink: socket.socket, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                sink.sendall(data)
+                if not swallowed.takes(client, data):
+                    sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
 
     def accept() -> None:
         with contextlib.suppress(OSError):
@@ -145,7 +169,7 @@ def forwarder(host: str, port: int) -> Iterator[tuple[int, Callable[[], None]]]:
                 broker = socket.create_connection((host, port))
                 open_sockets.extend((client, broker))
                 for pair in ((client, broker), (broker, client)):
-                    threading.Thread(target=pump, args=pair, daemon=True).start()
+                    threading.Thread(target=pump, args=(*pair, client), daemon=True).start()
 
     def cut() -> None:
         for sock in open_sockets:

@@ -41,6 +41,7 @@ SCHEMES = {
     "kafka": ("kafka",),
     "zmq": ("zmq+tcp",),
 }
+#: the class in each driver
 CLASSES = {"redis": "RedisChannel", "kombu": "KombuChannel", "kafka": "KafkaChannel", "zmq": "ZmqChannel"}
 
 
