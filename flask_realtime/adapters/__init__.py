@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import Adapter, Member
 from .brokers import make_channel
-from .channel import Channel, Connection
+from .channel import Channel, Connection, RefusedError
 from .memory import MemoryAdapter
 
-__all__ = ["Adapter", "Channel", "Connection", "Member", "MemoryAdapter", "make_channel"]
+__all__ = ["Adapter", "Channel", "Connection", "Member", "MemoryAdapter", "RefusedError", "make_channel"]

@@ -11,10 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from typing import Protocol
 
-__all__ = ["IDLE", "Channel", "Connection"]
+__all__ = ["IDLE", "Channel", "Connection", "RefusedError"]
 
 #: after how many seconds without a message ``listen()`` gives a None
 IDLE = 1.0
+
+
+class RefusedError(Exception):
+    """The broker will never take a message: it is too large, for instance."""
 
 
 class Connection(Protocol):
@@ -23,6 +27,7 @@ class Connection(Protocol):
     def publish(self, messages: Sequence[bytes]) -> None:
         """Give messages to the broker, in this order; returns when it has them.
 
+        :raises RefusedError: one of them can't be published, now or later.
         :raises Exception: it may not have all of them. They will be published
             again on another connection; whoever receives one twice notices.
         """

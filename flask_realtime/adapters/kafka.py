@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Sequence
 from typing import Any
 
 import kafka
+from kafka.errors import MessageSizeTooLargeError
 
-from .channel import IDLE, Channel
+from .channel import IDLE, Channel, RefusedError
 from .wire import origin_of
 
 __all__ = ["KafkaChannel"]
 
 TIMEOUT = 5.0  # seconds
+STEP = 50  # milliseconds
 MILLISECONDS = 1000
+MAX_REQUEST = 1 << 30
 
 
 class KafkaChannel(Channel):
@@ -35,34 +39,30 @@ class KafkaChannel(Channel):
 
     def connect(self) -> _KafkaConnection:
         """See :class:`.Channel`."""
-        producer = kafka.KafkaProducer(
-            bootstrap_servers=self._servers,
+        producer = self._client(
+            kafka.KafkaProducer,
             acks=1,
             retries=0,  # when to try again is decided above us
             enable_idempotence=False,
+            max_request_size=MAX_REQUEST,  # how much is too much is the brokers' decision
             max_block_ms=int(TIMEOUT * MILLISECONDS),
             request_timeout_ms=int(TIMEOUT * MILLISECONDS),
             delivery_timeout_ms=int(TIMEOUT * MILLISECONDS) + MILLISECONDS,
         )
         return _KafkaConnection(producer, self.name)
 
+    def _client(self, kind: Any, **options: Any) -> Any:
+        if "bootstrap_timeout_ms" in kind.DEFAULT_CONFIG:  # from version 3 on
+            options["bootstrap_timeout_ms"] = int(TIMEOUT * MILLISECONDS)
+        return kind(bootstrap_servers=self._servers, **options)
+
     def listen(self) -> Generator[bytes | None, None, None]:
         """See :class:`.Channel`."""
-        consumer = kafka.KafkaConsumer(
-            bootstrap_servers=self._servers,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="latest",
+        consumer = self._client(
+            kafka.KafkaConsumer, group_id=None, enable_auto_commit=False, auto_offset_reset="latest"
         )
         try:
-            partitions = consumer.partitions_for_topic(self.name)
-            if not partitions:
-                raise LookupError(f"there is no topic {self.name!r} yet")
-            topics = [kafka.TopicPartition(self.name, number) for number in partitions]
-            consumer.assign(topics)
-            consumer.seek_to_end(*topics)
-            for topic in topics:
-                consumer.position(topic)  # now it knows where the end is
+            self._subscribe(consumer)
             yield None
             while True:
                 records = consumer.poll(timeout_ms=int(IDLE * MILLISECONDS))
@@ -74,6 +74,17 @@ class KafkaChannel(Channel):
         finally:
             consumer.close()
 
+    def _subscribe(self, consumer: Any) -> None:
+        """Go to the end of the topic; to ask for it makes it, where the brokers do so."""
+        consumer.subscribe([self.name])
+        deadline = time.monotonic() + TIMEOUT
+        while not consumer.assignment():
+            if time.monotonic() > deadline:
+                raise LookupError(f"there is no topic {self.name!r}")
+            consumer.poll(timeout_ms=STEP)
+        for partition in consumer.assignment():
+            consumer.position(partition)  # now it knows where the end is
+
 
 class _KafkaConnection:
     """See :class:`.channel.Connection`."""
@@ -83,10 +94,13 @@ class _KafkaConnection:
         self._topic = topic
 
     def publish(self, messages: Sequence[bytes]) -> None:
-        sent = [self._producer.send(self._topic, message, key=origin_of(message)) for message in messages]
-        self._producer.flush(timeout=TIMEOUT)
-        for future in sent:
-            future.get(timeout=TIMEOUT)
+        try:
+            sent = [self._producer.send(self._topic, message, key=origin_of(message)) for message in messages]
+            self._producer.flush(timeout=TIMEOUT)
+            for future in sent:
+                future.get(timeout=TIMEOUT)
+        except MessageSizeTooLargeError as error:
+            raise RefusedError(str(error)) from error
 
     def close(self) -> None:
         self._producer.close(timeout=0)

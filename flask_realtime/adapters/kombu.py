@@ -10,12 +10,14 @@ from typing import Any
 
 import kombu
 
-from .channel import IDLE, Channel
+from .channel import IDLE, Channel, RefusedError
 
 __all__ = ["KombuChannel"]
 
 TIMEOUT = 5.0  # seconds
 AMQP = ("amqp", "amqps", "pyamqp")
+#: AMQP's answer to a message that is too large
+PRECONDITION_FAILED = 406
 #: transports that look for messages now and then, by themselves every second
 POLLED = ("memory", "filesystem")
 POLL_EVERY = 0.1  # seconds
@@ -89,13 +91,18 @@ class _KombuConnection:
 
     def publish(self, messages: Sequence[bytes]) -> None:
         for message in messages:
-            self._producer.publish(
-                message,
-                content_type="application/octet-stream",
-                content_encoding="binary",
-                delivery_mode="transient",
-                timeout=TIMEOUT,
-            )
+            try:
+                self._producer.publish(
+                    message,
+                    content_type="application/octet-stream",
+                    content_encoding="binary",
+                    delivery_mode="transient",
+                    timeout=TIMEOUT,
+                )
+            except Exception as error:
+                if getattr(error, "reply_code", None) == PRECONDITION_FAILED:
+                    raise RefusedError(str(error)) from error
+                raise
 
     def close(self) -> None:
         with suppress(Exception):

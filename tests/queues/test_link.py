@@ -126,6 +126,22 @@ def test_what_waits_is_bounded_in_bytes(
     broker.up = True
 
 
+def test_a_message_that_the_broker_refuses_does_not_hold_up_the_others(
+    make_link: MakeLink, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker.largest, broker.up = 100, False
+    link = make_link(MemoryChannel(broker))
+    sent = [b"1", b"x" * 200, b"2", b"x" * 300, b"3"]
+    for body in sent:
+        link.publish(body)
+    broker.up = True
+    wait_until(lambda: link.stats()["queue_pending"] == 0)
+    assert bodies(broker.published) == [b"1", b"2", b"3"]
+    assert caplog.text.count("a message can't be published: too large") == 2
+    link.publish(b"4")
+    wait_until(lambda: len(broker.published) == 4)
+
+
 def test_a_subscription_that_died_in_silence_is_made_anew(
     make_link: MakeLink, broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ...adapters.channel import RefusedError
 from ...adapters.wire import seal
 from .outage import Backoff, Outage
 
@@ -55,6 +56,7 @@ class Publisher:
         self._last_number = 0
         #: the last message that the broker has taken
         self.published = 0
+        self._singly_until = 0
         self._dropped = 0
         self._dropped_logged = 0
         self._logged_at = 0.0
@@ -127,13 +129,17 @@ class Publisher:
     def publish_some(self) -> bool:
         """Send some of what waits; whether the broker has them."""
         with self._lock:
-            batch = list(islice(self._pending, BATCH))
+            batch = list(islice(self._pending, 1 if self._singly_until > self.published else BATCH))
         if not batch:
             return True
         try:
             if self._connection is None:
                 self._connection = self._channel.connect()
             self._connection.publish([letter for _, letter in batch])
+        except RefusedError as error:
+            self._hang_up()
+            self._refused(batch, error)
+            return True
         except Exception as error:  # noqa: BLE001 (drivers raise what their libraries raise)
             self._hang_up()
             self._outage.failed(NAME, error)
@@ -143,6 +149,15 @@ class Publisher:
         self._outage.succeeded(NAME)
         self._log_dropped()
         return True
+
+    def _refused(self, batch: list[Letter], error: RefusedError) -> None:
+        """One of these can't be sent: find out which, and leave it out."""
+        last = batch[-1][0]
+        if len(batch) > 1:
+            self._singly_until = last
+            return
+        self._logger.error("message queue %s: a message can't be published: %s", self._channel, error)
+        self._taken(last)
 
     def _taken(self, number: int) -> None:
         with self._lock:
