@@ -10,7 +10,6 @@ import kafka
 from kafka.errors import MessageSizeTooLargeError
 
 from .channel import IDLE, Channel, RefusedError
-from .wire import origin_of
 
 __all__ = ["KafkaChannel"]
 
@@ -18,12 +17,13 @@ TIMEOUT = 5.0  # seconds
 STEP = 50  # milliseconds
 MILLISECONDS = 1000
 MAX_REQUEST = 1 << 30
+KEY = b"flask-realtime"
 
 
 class KafkaChannel(Channel):
     """A topic, named like the channel.
 
-    What one process publishes is in one partition, so it stays in order.
+    All is in one partition, and so in order; everybody reads everything anyway.
 
     :param url: ``kafka://host:port,host:port``; without any, the broker on this machine.
     """
@@ -95,7 +95,7 @@ class _KafkaConnection:
 
     def publish(self, messages: Sequence[bytes]) -> None:
         try:
-            sent = [self._producer.send(self._topic, message, key=origin_of(message)) for message in messages]
+            sent = [self._producer.send(self._topic, message, key=KEY) for message in messages]
             self._producer.flush(timeout=TIMEOUT)
             for future in sent:
                 future.get(timeout=TIMEOUT)

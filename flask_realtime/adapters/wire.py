@@ -30,7 +30,6 @@ __all__ = [
     "WireError",
     "decode",
     "encode",
-    "origin_of",
     "room_from_wire",
     "room_to_wire",
     "seal",
@@ -166,11 +165,6 @@ def unseal(data: bytes) -> Letter:
             f"version {version} of the format, from another release; this process knows {VERSION}"
         )
     return Letter(origin, number, memoryview(data)[_HEADER.size :])
-
-
-def origin_of(data: bytes) -> bytes:
-    """The process that has sealed a message."""
-    return data[4 : 4 + ORIGIN_BYTES]
 
 
 def _guess(data: bytes) -> str:

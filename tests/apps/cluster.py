@@ -18,6 +18,7 @@ from flask import Flask, jsonify, request
 from flask_realtime import (
     SocketIO,
     call,
+    call_async,
     close_room,
     disconnect,
     emit,
@@ -53,6 +54,17 @@ def on_close(room: Any) -> str:
 def on_emit(event: str, value: Any, options: dict[str, Any]) -> str:
     emit(event, value, **options)
     return "ok"
+
+
+@socketio.on("emit-async")
+async def on_emit_async(event: str, value: Any, options: dict[str, Any]) -> str:
+    emit(event, value, **options)
+    return "ok"
+
+
+@socketio.on("call-async")
+async def on_call_async(event: str, value: Any, sid: str) -> Any:
+    return await call_async(event, value, to=sid, timeout=10)
 
 
 @socketio.on("numbers")

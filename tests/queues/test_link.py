@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
@@ -229,7 +230,7 @@ def test_close_publishes_what_waits_and_ends_the_tasks(make_link: MakeLink, brok
 def test_close_does_not_wait_for_a_broker_that_is_down(
     make_link: MakeLink, broker: Broker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flask_realtime.backends.link.link.FLUSH_LOST", 0.1)
+    monkeypatch.setattr("flask_realtime.backends.link.publisher.FLUSH_LOST", 0.1)
     broker.up = False
     link = make_link(MemoryChannel(broker))
     link.publish(b"x")
@@ -238,13 +239,27 @@ def test_close_does_not_wait_for_a_broker_that_is_down(
     assert "1 messages for other processes could not be published before the end" in caplog.text
 
 
+def test_what_an_object_has_published_goes_out_when_it_is_dropped(broker: Broker) -> None:
+    """Tasks make an object each, emit once, and forget it: nothing of it may be left."""
+    threads = threading.active_count()
+    broker.up = False
+    for _ in range(3):
+        QueueLink(MemoryChannel(broker), logging.getLogger("flask_realtime"), 100).publish(b"x")
+    gc.collect()
+    broker.up = True
+    wait_until(lambda: len(broker.published) == 3)
+    wait_until(lambda: threading.active_count() <= threads)
+    assert broker.connections == 0
+    assert not publisher_module.running
+
+
 def test_at_the_end_of_the_interpreter_no_thread_is_needed(
     make_link: MakeLink, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_thread(*args: Any) -> None:
         raise RuntimeError("can't start new thread at interpreter shutdown")
 
-    monkeypatch.setattr("flask_realtime.backends.pool.threading.Thread.start", no_thread)
+    monkeypatch.setattr("threading.Thread.start", no_thread)
     link = make_link(MemoryChannel(broker))
     link.publish(b"last words")
     assert link.stats()["queue_pending"] == 1

@@ -173,6 +173,26 @@ def test_a_view_emits_to_clients_of_the_other_server(servers: Servers) -> None:
     assert next_named(other, "news") == ("x",)
 
 
+@pytest.mark.parametrize("kinds", [PAIRS[1], PAIRS[2], PAIRS[3]], ids="+".join)
+def test_coroutines(
+    pool: ServerPool,
+    shared_redis: brokers.Redis,
+    name: str,
+    require: Require,
+    stack: ExitStack,
+    kinds: tuple[str, ...],
+) -> None:
+    """The first who emits may be one, whatever the threads of its process are."""
+    servers = make_servers(pool, kinds, shared_redis.url, name, require, stack)
+    one, other = servers.client(0), servers.client(1)
+    other.answers = {"question": "answer"}
+    one.call("emit-async", "all", 1, {"broadcast": True})
+    assert next_named(other, "all") == (1,)
+    one.call("emit", "all", 2, {"broadcast": True})
+    assert next_named(other, "all") == (2,)
+    assert one.call("call-async", "question", 1, other.sid()) == "answer"
+
+
 def test_stats_tell_of_the_queue(servers: Servers) -> None:
     client = servers.client(0)
     client.call("emit", "x", 1, {"broadcast": True})

@@ -7,7 +7,6 @@ import logging
 import os
 import secrets
 import sys
-import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,23 +14,16 @@ from typing import TYPE_CHECKING
 
 from ...adapters.wire import ORIGIN_BYTES
 from .. import uwsgi_server
-from ..choice import choose_backend
 from ..lifecycle import after_drain
-from ..patching import original
+from ..patching import original, start_thread
 from .outage import Outage
-from .publisher import Publisher
+from .publisher import Publisher, running
 from .subscriber import Subscriber
 
 if TYPE_CHECKING:
     from ...adapters.channel import Channel
 
 __all__ = ["QueueLink", "close_links"]
-
-#: how long the end of a process waits for what is not published yet
-FLUSH = 5.0  # seconds
-#: the same while the broker is not there
-FLUSH_LOST = 1.0
-STEP = 0.005
 
 _links: weakref.WeakSet[QueueLink] = weakref.WeakSet()
 #: connections of a parent process: to close one, as its destructor may, would end it there too
@@ -62,6 +54,9 @@ class QueueLink:
         self._publisher = Publisher(
             self.channel, self.origin, self._outage, self._limit, self._logger, self._lock
         )
+        # Whoever emits may be dropped at once, as an object that a function of a task queue has made.
+        self._finalizer = weakref.finalize(self, self._publisher.finish)
+        self._finalizer.atexit = False
         self._subscriber: Subscriber | None = None
         self._waiting: list[Callable[[], None]] = []
 
@@ -114,6 +109,7 @@ class QueueLink:
 
     def _start_publisher(self) -> None:
         _flush_at_exit()
+        running.add(self._publisher)
         self._start(self._publisher)
 
     def _start(self, task: Publisher | Subscriber) -> None:
@@ -121,9 +117,8 @@ class QueueLink:
             if task.running or task.stopped:
                 return
             task.running = True
-        backend = choose_backend(1)
         try:
-            backend.spawn(task.run, backend)
+            start_thread(task.run, "flask-realtime-queue")
         except RuntimeError:
             # Python 3.12 starts no threads while it exits; what waits is published by flush().
             task.running = False
@@ -138,19 +133,7 @@ class QueueLink:
 
     def flush(self) -> None:
         """Wait until everything is published, but not for long."""
-        publisher = self._publisher
-        start = time.monotonic()
-        while publisher.pending and time.monotonic() < start + (FLUSH_LOST if self._outage.lost else FLUSH):
-            if publisher.running:
-                time.sleep(STEP)
-            elif not publisher.publish_some():
-                break
-        if publisher.pending:
-            self._logger.warning(
-                "message queue %s: %d messages for other processes could not be published before the end",
-                self.channel,
-                publisher.pending,
-            )
+        self._publisher.flush()
 
     def close(self) -> None:
         """Publish what waits and end the tasks, soon. They start again when they are needed."""
@@ -158,6 +141,7 @@ class QueueLink:
         publisher, subscriber = self._publisher, self._subscriber
         with self._lock:
             waiting = self._waiting
+            self._finalizer.detach()
             self._begin()
         publisher.stop()
         if subscriber is not None:
@@ -171,10 +155,12 @@ class QueueLink:
         _inherited.append(self._publisher.abandon())
         if self._subscriber is not None:
             self._subscriber.stopped = True
+        self._finalizer.detach()
         self._begin()
 
 
 def _each_forked() -> None:
+    running.clear()
     for link in list(_links):
         link._forked()
 
@@ -194,8 +180,8 @@ after_drain(close_links)
 
 def _flush_all(pid: int) -> None:
     if pid == os.getpid():  # a child that was forked later inherits the registration
-        for link in list(_links):
-            link.flush()
+        for publisher in list(running):
+            publisher.flush()
 
 
 def _flush_at_exit() -> None:

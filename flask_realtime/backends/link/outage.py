@@ -17,12 +17,10 @@ STEP = 0.1
 class Backoff:
     """Waits longer after each failure.
 
-    :param sleep: as the backend does it.
     :param stopped: whether to wait no longer.
     """
 
-    def __init__(self, sleep: Callable[[float], None], stopped: Callable[[], bool]) -> None:
-        self._sleep = sleep
+    def __init__(self, stopped: Callable[[], bool]) -> None:
         self._stopped = stopped
         self._next = FIRST_WAIT
 
@@ -35,7 +33,7 @@ class Backoff:
         until = time.monotonic() + self._next
         self._next = min(self._next * 2, LONGEST_WAIT)
         while not self._stopped() and time.monotonic() < until:
-            self._sleep(STEP)
+            time.sleep(STEP)
 
 
 class Outage:

@@ -11,21 +11,31 @@ from typing import TYPE_CHECKING
 
 from ...adapters.channel import RefusedError
 from ...adapters.wire import seal
+from ..events import make_event
 from .outage import Backoff, Outage
 
 if TYPE_CHECKING:
     from ...adapters.channel import Channel, Connection
-    from ...server.ports import Backend, Event
+    from ...server.ports import Event
 
-__all__ = ["Publisher"]
+__all__ = ["Publisher", "running"]
 
 MAX_PENDING_BYTES = 64 * 1024 * 1024
 BATCH = 100
 #: how often a loss is logged
 LOG_EVERY = 10.0  # seconds
 NAME = "publish"
+#: how long the end of a process waits for what is not published yet
+FLUSH = 5.0  # seconds
+#: the same while the broker is not there
+FLUSH_LOST = 1.0
+STEP = 0.005
 
 Letter = tuple[int, bytes]
+
+
+#: those whose tasks run, or should: what they hold must not be forgotten at the end of the process
+running: set[Publisher] = set()
 
 
 class Publisher:
@@ -65,6 +75,7 @@ class Publisher:
         #: whether the task runs
         self.running = False
         self.stopped = False
+        self._finish_by: float | None = None
 
     def put(self, body: bytes) -> int:
         """Send this too; its number."""
@@ -93,8 +104,20 @@ class Publisher:
         return len(self._pending)
 
     def stop(self) -> None:
-        """End the task."""
+        """End the task now."""
         self.stopped = True
+        if self.running:
+            self._wake()
+        else:  # it could not be started
+            self._hang_up()
+            running.discard(self)
+
+    def finish(self) -> None:
+        """End the task when nothing waits any more: nobody is left who could publish."""
+        self._finish_by = time.monotonic() + FLUSH
+        self._wake()
+
+    def _wake(self) -> None:
         with self._lock:
             wakeup, self._wakeup = self._wakeup, None
         if wakeup is not None:
@@ -102,29 +125,36 @@ class Publisher:
 
     # The task
 
-    def run(self, backend: Backend) -> None:
+    def run(self) -> None:
         """Send what comes, until it is stopped."""
-        backoff = Backoff(backend.sleep, lambda: self.stopped)
+        backoff = Backoff(lambda: self.stopped)
         try:
-            while self._wait(backend):
+            while self._wait():
                 if self.publish_some():
                     backoff.reset()
+                elif self._finish_by is not None and time.monotonic() > self._finish_by:
+                    break
                 else:
                     backoff.wait()
         finally:
             self.running = False
             self._hang_up()
+            running.discard(self)
 
-    def _wait(self, backend: Backend) -> bool:
+    def _wait(self) -> bool:
         """Wait for something to send; False where it is over."""
-        while not self._pending and not self.stopped:
-            event = backend.event()
+        while not self._pending and not self._is_over:
+            event = make_event()
             with self._lock:
-                if self._pending or self.stopped:
+                if self._pending or self._is_over:
                     break
                 self._wakeup = event
             event.wait()
-        return not self.stopped
+        return not self.stopped and (bool(self._pending) or not self._is_over)
+
+    @property
+    def _is_over(self) -> bool:
+        return self.stopped or self._finish_by is not None
 
     def publish_some(self) -> bool:
         """Send some of what waits; whether the broker has them."""
@@ -183,6 +213,21 @@ class Publisher:
             count,
             self.pending,
         )
+
+    def flush(self) -> None:
+        """Wait until everything is published, but not for long."""
+        start = time.monotonic()
+        while self._pending and time.monotonic() < start + (FLUSH_LOST if self._outage.lost else FLUSH):
+            if self.running:
+                time.sleep(STEP)
+            elif not self.publish_some():
+                break
+        if self._pending:
+            self._logger.warning(
+                "message queue %s: %d messages for other processes could not be published before the end",
+                self._channel,
+                self.pending,
+            )
 
     def abandon(self) -> object:
         """In a forked child: the connection is the parent's. What has to be kept, lest it be closed."""

@@ -12,7 +12,6 @@ from .outage import Backoff, Outage
 
 if TYPE_CHECKING:
     from ...adapters.channel import Channel
-    from ...server.ports import Backend
     from .publisher import Publisher
 
 __all__ = ["Subscriber"]
@@ -61,9 +60,9 @@ class Subscriber:
         self.running = False
         self.stopped = False
 
-    def run(self, backend: Backend) -> None:
+    def run(self) -> None:
         """Listen, until it is stopped."""
-        backoff = Backoff(backend.sleep, lambda: self.stopped)
+        backoff = Backoff(lambda: self.stopped)
         try:
             while not self.stopped:
                 self._listen_once(backoff)
