@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import suppress
@@ -33,6 +34,7 @@ class KombuChannel(Channel):
     def __init__(self, url: str, name: str) -> None:
         super().__init__(name)
         self._url = url
+        self._scheme = url.partition(":")[0].lower()
         connection = self._connection()  # it connects when it is used
         self._shown = str(connection.as_uri())
         if "fanout" not in connection.transport.implements.exchange_type:
@@ -44,11 +46,7 @@ class KombuChannel(Channel):
         return self._shown
 
     def _connection(self) -> Any:
-        # A message that the broker has not confirmed would be lost with the connection.
-        scheme = self._url.partition(":")[0].lower()
-        options: dict[str, Any] = {"confirm_publish": True} if scheme in AMQP else {}
-        if scheme in POLLED:
-            options["polling_interval"] = POLL_EVERY
+        options = {"polling_interval": POLL_EVERY} if self._scheme in POLLED else {}
         return kombu.Connection(self._url, connect_timeout=TIMEOUT, transport_options=options)
 
     def _exchange(self) -> Any:
@@ -56,7 +54,8 @@ class KombuChannel(Channel):
 
     def connect(self) -> _KombuConnection:
         """See :class:`.Channel`."""
-        return _KombuConnection(self._connection(), self._exchange())
+        made = _AmqpConnection if self._scheme in AMQP else _KombuConnection
+        return made(self._connection(), self._exchange())
 
     def listen(self) -> Generator[bytes | None, None, None]:
         """See :class:`.Channel`."""
@@ -91,20 +90,51 @@ class _KombuConnection:
 
     def publish(self, messages: Sequence[bytes]) -> None:
         for message in messages:
-            try:
-                self._producer.publish(
-                    message,
-                    content_type="application/octet-stream",
-                    content_encoding="binary",
-                    delivery_mode="transient",
-                    timeout=TIMEOUT,
-                )
-            except Exception as error:
-                if getattr(error, "reply_code", None) == PRECONDITION_FAILED:
-                    raise RefusedError(str(error)) from error
-                raise
+            self._producer.publish(
+                message,
+                content_type="application/octet-stream",
+                content_encoding="binary",
+                delivery_mode="transient",
+            )
 
     def close(self) -> None:
         with suppress(Exception):
             self._producer.release()
         self._connection.release()
+
+
+class _AmqpConnection(_KombuConnection):
+    """One whose broker confirms what it has: without that, a message would be lost with the connection."""
+
+    def __init__(self, connection: Any, exchange: Any) -> None:
+        super().__init__(connection, exchange)
+        channel = self._producer.channel
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._confirmed)
+        channel.events["basic_nack"].add(self._failed)
+        self._sent = 0
+        self._unconfirmed: set[int] = set()
+
+    def publish(self, messages: Sequence[bytes]) -> None:
+        try:
+            for message in messages:
+                # Counted first: the answer may come while we still write.
+                self._sent += 1
+                self._unconfirmed.add(self._sent)
+                super().publish([message])
+            deadline = time.monotonic() + TIMEOUT
+            while self._unconfirmed:
+                self._connection.drain_events(timeout=max(0.001, deadline - time.monotonic()))
+        except Exception as error:
+            if getattr(error, "reply_code", None) == PRECONDITION_FAILED:
+                raise RefusedError(str(error)) from error
+            raise
+
+    def _confirmed(self, number: int, multiple: bool) -> None:
+        if multiple:
+            self._unconfirmed = {other for other in self._unconfirmed if other > number}
+        else:
+            self._unconfirmed.discard(number)
+
+    def _failed(self, number: int, multiple: bool) -> None:
+        raise ConnectionError("the broker could not take a message")
