@@ -20,7 +20,7 @@ The layers, from the app down (imports go this way only)::
     gateways                                    HTTP, CORS, WSGI, ASGI: requests to the engine
     backends                                    loops, threads, greenlets, sockets: where waiting happens
     server                                      sessions, sockets, queues, acks: state without input or output
-    adapters                                    who is in which room
+    adapters                                    who is in which room, and the way to other processes
     protocol                                    RFC 6455, Engine.IO v4, Socket.IO v5: bytes in, events out
 """
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import kombu
 from acceptance import wire
 from servers import free_port
 
@@ -98,6 +99,13 @@ def rabbitmq_answers() -> bool:
             return bool(connection.recv(1))
     except OSError:
         return False
+
+
+def delete_exchanges(*names: str) -> None:
+    """Leave nothing of these channels in RabbitMQ, which forgets no exchange by itself."""
+    with kombu.Connection(RABBITMQ_URL) as connection:
+        for name in names:
+            kombu.Exchange(name)(connection.default_channel).delete()
 
 
 @contextlib.contextmanager

@@ -32,7 +32,12 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    for name in (*patching.BLOCKING, "flask_socketio", "flask_sqlalchemy"):
+    for name in (
+        *patching.BLOCKING,
+        "flask_socketio",
+        "flask_sqlalchemy",
+        "flask_realtime.adapters.redis",
+    ):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 

@@ -193,6 +193,12 @@ class TestDrivers:
         import_fake(monkeypatch, "sqlite3", "flask_sqlalchemy", "redis")
         assert "redis and sqlite3" in diagnose(make_app())["blocking-driver"]["what"]
 
+    def test_the_driver_of_a_message_queue(
+        self, make_app: MakeApp, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        choose(monkeypatch, "gevent")
+        assert not diagnose(make_app(message_queue="redis://"))
+
     @pytest.mark.parametrize("server", ["eventlet", "gevent"])
     def test_eventlet_is_deprecated(
         self, make_app: MakeApp, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch, server: str

@@ -37,11 +37,12 @@ def redis(require: Require) -> Iterator[brokers.Redis]:
 
 
 @pytest.fixture
-def rabbitmq() -> str:
+def rabbitmq(name: str) -> Iterator[str]:
     """Where RabbitMQ is; it is no part of any installation, so without it the test is skipped."""
     if not brokers.rabbitmq_answers():
         pytest.skip("nobody speaks AMQP at 127.0.0.1:5672")
-    return brokers.RABBITMQ_URL
+    yield brokers.RABBITMQ_URL
+    brokers.delete_exchanges(name, name + "-other")
 
 
 @pytest.fixture(autouse=True)
