@@ -31,6 +31,8 @@ __all__ = ["Cluster"]
 
 #: how many other processes are remembered, for what they have sent last
 MAX_PROCESSES = 10_000
+#: how long a client waits for us to hear the others, at most
+LONGEST_HOLD = 5.0  # seconds
 #: servers trust one another: their packets have no limits but those of memory
 UNLIMITED = 1 << 62
 #: how a JSON packet of an event begins, plain and with attachments
@@ -54,6 +56,8 @@ class Cluster:
         self._server = server
         self._form = form_of(server.serializer)
         self._outgoing = Outgoing(link, self._form)
+        self.scheduled_at: float | None = None
+        self._held: list[Callable[[], None]] = []
         self._last_numbers: OrderedDict[bytes, int] = OrderedDict()
         # The callbacks of emits run in order, as those of a client of ours.
         self._inbox = Inbox(server.engine, self, None, server.config.patience)
@@ -85,13 +89,21 @@ class Cluster:
         """
         if self.link.listening:
             return False
+        engine = self._server.engine
+        self._held.append(start)
+        engine.schedule(self, engine.now() + LONGEST_HOLD)
+        self.link.when_listening(self._release)
+        return True
 
-        def begin() -> None:
-            with self._server.engine.lock:
+    def _release(self) -> None:
+        with self._server.engine.lock:
+            held, self._held = self._held, []
+            for start in held:
                 start()
 
-        self.link.when_listening(begin)
-        return True
+    def handle_timeout(self, now: float) -> None:
+        """It takes too long (see :class:`.DeadlineOwner`)."""
+        self._release()
 
     # What the others have to do
 

@@ -382,6 +382,14 @@ class TestConnecting:
         cluster.settle()
         assert names(client) == ["hello"]
 
+    def test_no_client_waits_for_ever(self, cluster: Cluster) -> None:
+        late = cluster.add(MemoryLink(cluster.hub, listening=False))
+        client = cluster.client(3)
+        late.advance(4)
+        assert client.received == []
+        late.advance(2)
+        assert client.public_sid()
+
     def test_a_client_that_leaves_meanwhile_is_told_to_the_app_in_order(self, cluster: Cluster) -> None:
         link = MemoryLink(cluster.hub, listening=False)
         late = cluster.add(link)
