@@ -14,7 +14,7 @@ from acceptance import wire as tests_wire
 from queues.memory_channel import Broker, MemoryChannel
 
 from flask_realtime.adapters import wire
-from flask_realtime.backends.link import QueueLink, close_links
+from flask_realtime.backends.link import QueueLink, close_links, outage
 from flask_realtime.backends.link import publisher as publisher_module
 from flask_realtime.backends.link.subscriber import Subscriber
 
@@ -167,6 +167,37 @@ def test_silence_alone_is_no_death(
     wait_until(lambda: len(broker.published) >= 3)
     assert bodies(broker.published) == [b""] * len(broker.published)
     assert broker.listened == 1
+
+
+def test_what_fails_again_and_again_is_tried_less_and_less(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(outage, "time", clock)
+    backoff = outage.Backoff(lambda: False)
+    waits = []
+    for works_for in (None, None, 1.0, 1.0, 1.0, 1.0, 1.0, 11.0, None):
+        if works_for is not None:
+            backoff.succeeded()
+            clock.now += works_for
+            backoff.succeeded()
+        start = clock.now
+        backoff.wait()
+        waits.append(round(clock.now - start, 1))
+    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 0.1, 0.2]
+
+
+class Clock:
+    """A clock that only sleep moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def test_a_message_that_cannot_be_handled_does_not_end_the_subscription(

@@ -11,6 +11,8 @@ __all__ = ["Backoff", "Outage"]
 
 FIRST_WAIT = 0.1  # seconds
 LONGEST_WAIT = 5.0
+#: after it has worked for so long, a failure is the first one again
+STABLE = 10.0
 STEP = 0.1
 
 
@@ -23,17 +25,22 @@ class Backoff:
     def __init__(self, stopped: Callable[[], bool]) -> None:
         self._stopped = stopped
         self._next = FIRST_WAIT
+        self._works_since: float | None = None
 
-    def reset(self) -> None:
-        """It has worked."""
-        self._next = FIRST_WAIT
+    def succeeded(self) -> None:
+        """It works."""
+        if self._works_since is None:
+            self._works_since = time.monotonic()
 
     def wait(self) -> None:
-        """It has failed."""
+        """It has failed. What fails again soon after it has worked is not tried at once."""
+        if self._works_since is not None and time.monotonic() >= self._works_since + STABLE:
+            self._next = FIRST_WAIT
+        self._works_since = None
         until = time.monotonic() + self._next
         self._next = min(self._next * 2, LONGEST_WAIT)
-        while not self._stopped() and time.monotonic() < until:
-            time.sleep(STEP)
+        while not self._stopped() and (left := until - time.monotonic()) > 0:
+            time.sleep(min(STEP, left))
 
 
 class Outage:

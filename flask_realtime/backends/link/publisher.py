@@ -131,7 +131,7 @@ class Publisher:
         try:
             while self._wait():
                 if self.publish_some():
-                    backoff.reset()
+                    backoff.succeeded()
                 elif self._finish_by is not None and time.monotonic() > self._finish_by:
                     break
                 else:

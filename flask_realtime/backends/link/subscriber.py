@@ -97,7 +97,7 @@ class Subscriber:
             elif not self.listening:
                 self.listening = True
                 self._outage.succeeded(NAME)
-                backoff.reset()
+                backoff.succeeded()
                 self._attempted()
             else:
                 echo.check()
