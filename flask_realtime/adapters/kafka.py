@@ -83,7 +83,9 @@ class KafkaChannel(Channel):
                 raise LookupError(f"there is no topic {self.name!r}")
             consumer.poll(timeout_ms=STEP)
         for partition in consumer.assignment():
-            consumer.position(partition)  # now it knows where the end is
+            # Now it knows where the end is.
+            if consumer.position(partition, timeout_ms=int(TIMEOUT * MILLISECONDS)) is None:
+                raise TimeoutError(f"no answer about topic {self.name!r}")
 
 
 class _KafkaConnection:

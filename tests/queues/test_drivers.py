@@ -80,8 +80,7 @@ class Listener:
         subscribed = threading.Event()
         self._thread = threading.Thread(target=self._listen, args=(channel, subscribed))
         self._thread.start()
-        assert subscribed.wait(10)
-        assert self.error is None
+        assert subscribed.wait(30)
 
     def _listen(self, channel: Channel, subscribed: threading.Event) -> None:
         try:
@@ -121,6 +120,10 @@ def stack() -> Iterator[ExitStack]:
 def listener(stack: ExitStack, url: str, name: str) -> Listener:
     made = Listener(make_channel(url, name))
     stack.callback(made.close)
+    if isinstance(made.error, (LookupError, TimeoutError)):
+        # As the link does: Kafka's brokers may take their time to make a topic.
+        return listener(stack, url, name)
+    assert made.error is None
     return made
 
 
