@@ -114,9 +114,11 @@ class Cluster:
 
     def _may_be_elsewhere(self, namespace: str, target: Target) -> bool:
         # Only its own client is in a room that is named like a sid, so an answer to a client stays here.
-        rooms = target.rooms
-        get = self._server.adapter.get
-        return rooms is None or not all(isinstance(room, str) and get(namespace, room) for room in rooms)
+        return target.rooms is None or not all(self._is_client_here(namespace, room) for room in target.rooms)
+
+    def _is_client_here(self, namespace: str, room: Room) -> bool:
+        socket = self._server.adapter.get(namespace, room) if isinstance(room, str) else None
+        return socket is not None and socket.client.session.alive  # in a forked process, none is
 
     def emit_with_callback(
         self, message: Message, namespace: str, target: Target, callback: AckCallback

@@ -9,6 +9,7 @@ import monkey_patching  # noqa: F401 - before anything that it replaces
 
 # isort: split
 import importlib.util
+import multiprocessing
 import os
 from typing import Any
 
@@ -87,6 +88,20 @@ def on_ask(event: str, value: Any, target: str) -> str:
         socketio.emit("answered", [request.sid == asker, *values], to=asker)  # type: ignore[attr-defined]
 
     emit(event, value, to=target, callback=answered)
+    return "ok"
+
+
+@socketio.on("fork")
+def on_fork(event: str) -> str:
+    sid = request.sid  # type: ignore[attr-defined]
+
+    def work() -> None:
+        socketio.emit(event, "to all")
+        socketio.emit(event, "to one", to=sid)
+
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join()
     return "ok"
 
 

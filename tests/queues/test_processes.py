@@ -193,6 +193,21 @@ def test_coroutines(
     assert one.call("call-async", "question", 1, other.sid()) == "answer"
 
 
+def test_a_child_of_a_server_emits_to_the_servers_clients(
+    pool: ServerPool, shared_redis: brokers.Redis, require: Require, stack: ExitStack
+) -> None:
+    """What it has inherited is its parent's: the clients, the connections, the queue."""
+    servers = make_servers(pool, PAIRS[0], shared_redis.url, "forking", require, stack)
+    one, other = servers.client(0), servers.client(1)
+    one.call("emit", "before", 1, {"broadcast": True})
+    assert one.call("fork", "child") == "ok"
+    one.call("emit", "after", 1, {"broadcast": True})
+    got = [one.next_event()[1:] for _ in range(4)]
+    assert sorted(got) == [("after", 1), ("before", 1), ("child", "to all"), ("child", "to one")]
+    got = [other.next_event()[1:] for _ in range(3)]
+    assert sorted(got) == [("after", 1), ("before", 1), ("child", "to all")]
+
+
 def test_stats_tell_of_the_queue(servers: Servers) -> None:
     client = servers.client(0)
     client.call("emit", "x", 1, {"broadcast": True})
