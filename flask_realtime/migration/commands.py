@@ -9,7 +9,7 @@ from .dependencies import Rewritten
 from .files import Kind
 from .finding import NOTE, TODO, Finding
 from .source import LINE_END, Source
-from .words import MENTION, NEW, OLD, OLD_PACKAGE, canonical
+from .words import MENTION, NEW, OLD_PACKAGE, canonical
 
 __all__ = ["find_commands", "find_in_text", "find_worker_class"]
 
@@ -26,7 +26,7 @@ def find_commands(source: Source, path: str) -> Iterator[Finding]:
     """What a file of commands says of Flask-SocketIO and of gunicorn's workers."""
     for number, line in enumerate(LINE_END.split(source.text), 1):
         match = MENTION.search(line)
-        if match and INSTALL.search(line) and match[0] != OLD:
+        if match and INSTALL.search(line):
             yield Finding(
                 path,
                 number,

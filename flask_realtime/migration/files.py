@@ -42,7 +42,7 @@ _NAMES = {
     Kind.REQUIREMENTS: r"[\w.-]*(requirements?|constraints?)[\w.-]*\.(txt|in)",
     Kind.CONDA: r"(environment|conda|env)[\w.-]*\.ya?ml",
     Kind.CLIENT: r"package(-lock)?\.json|(socket|engine)\.io.*\.js|.*\.(html?|jinja2?|j2)",
-    Kind.PYTHON: r".*\.pyi?",
+    Kind.PYTHON: r".*\.(pyi?|spec)",
     Kind.NOTEBOOK: r".*\.ipynb",
     Kind.PROSE: r".*\.(md|rst)",
     Kind.COMMANDS: (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,8 @@ DEPENDENCIES = {
 }
 #: what concerns only a project that has the extension
 FOR_USERS = frozenset("client-version config-key monkey-patching python-socketio worker-class".split())
+#: of ``SocketIO`` objects, also where one is passed on
+USUAL_NAMES = frozenset({"socketio", "_socketio"})
 OPAQUE = frozenset({Kind.LOCK, Kind.NOTEBOOK, Kind.PROSE})
 
 
@@ -79,6 +82,7 @@ class _Project:
     def __init__(self) -> None:
         self._plan = Plan()
         self._modules: list[Module] = []
+        self._other_python: list[Path] = []
         self._dependencies: list[Dependency] = []
         self._own_modules: set[str] = set()
         self._mentioned: set[str] = set()
@@ -108,7 +112,10 @@ class _Project:
 
     def _add_python(self, path: Path, raw: bytes) -> None:
         self._note_own_module(path)
+        if OLD in path.parent.parts:  # a copy of Flask-SocketIO
+            return
         if not RELEVANT.search(raw):
+            self._other_python.append(path)
             return
         try:
             module = python.parse(read_python(path, raw), shown(path))
@@ -183,7 +190,8 @@ class _Project:
 
     def plan(self) -> Plan:
         """All that was found, in the order of the files."""
-        extensions = {name for module in self._modules for name in module.extension_names}
+        extensions = USUAL_NAMES.union(*(module.extension_names for module in self._modules))
+        self._add_users_of({name for name in extensions if not RELEVANT.search(name.encode())})
         for module in self._modules:
             self._look_at_module(module, extensions)
         if self._uses_it():
@@ -194,13 +202,24 @@ class _Project:
         self._plan.findings = sorted(set(self._plan.findings))
         return self._plan
 
+    def _add_users_of(self, names: set[str]) -> None:
+        """Files that know the ``SocketIO`` object, under a name that tells nothing, and not the module."""
+        if not names:
+            return
+        use = re.compile(rf"\b({'|'.join(map(re.escape, names))})\.(server|run|init_app|emit|_)".encode())
+        for path in self._other_python:
+            with suppress(OSError, SyntaxError, UnreadableError):
+                raw = path.read_bytes()
+                if use.search(raw):
+                    self._modules.append(python.parse(read_python(path, raw), shown(path)))
+
     def _uses_it(self) -> bool:
         packages = {dependency.name for dependency in self._dependencies}
         return not packages.isdisjoint((OLD_PACKAGE, NEW_PACKAGE)) or any(
             OLD in _tops(module) for module in self._modules
         )
 
-    def _look_at_module(self, module: Module, extensions: set[str]) -> None:
+    def _look_at_module(self, module: Module, extensions: frozenset[str]) -> None:
         edits, findings = python.rewrite(module)
         self._plan.findings += python.find_usage(module, extensions, self._own_modules)
         if module.source.path.name == "setup.py":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import io
 import re
 import tokenize
 from bisect import bisect_right
@@ -80,7 +79,8 @@ def read_python(path: Path, raw: bytes) -> Source:
     """
     bom = codecs.BOM_UTF8 if raw.startswith(codecs.BOM_UTF8) else b""
     try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
+        # Lines as Python takes them here, too: a file may have "\r" alone.
+        encoding, _ = tokenize.detect_encoding(iter(raw.splitlines(keepends=True)).__next__)
         encoding = "utf-8" if bom else encoding
         text = raw[len(bom) :].decode(encoding)
     except (SyntaxError, UnicodeError, LookupError) as error:

@@ -30,7 +30,7 @@ SUBMODULES = frozenset({"namespace", "test_client"})
 #: the module, as a word of its own
 WORD = re.compile(rf"(?<!\w){OLD}(?!\w)")
 #: the module or the package, in any text
-MENTION = re.compile(r"(?<![\w-])flask[-_.]?socketio(?![\w-])", re.IGNORECASE)
+MENTION = re.compile(r"(?<!\w)flask[-_.]?socketio(?![\w-])", re.IGNORECASE)
 
 
 def canonical(name: str) -> str:

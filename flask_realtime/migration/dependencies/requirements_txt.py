@@ -40,7 +40,7 @@ def rewrite_requirements(source: Source, path: str) -> Rewritten:
             f"compiled by {tool[1]}, so left alone",
             "Change what it is compiled from, and compile it again.",
         )
-        return Rewritten((), (finding,), found.dependencies)
+        return Rewritten((), (finding,))
     addresses = tuple(_addresses(source, path, spans))
     return Rewritten(found.edits, found.findings + addresses, found.dependencies)
 

@@ -34,8 +34,12 @@ class Module:
     def in_f_strings(self) -> frozenset[int]:
         """The ``id()`` of all nodes in f-strings: before Python 3.12 their positions are wrong."""
         return frozenset(
-            id(node) for outer in self.nodes if isinstance(outer, ast.JoinedStr) for node in ast.walk(outer)
-        ) - frozenset(id(outer) for outer in self.nodes if isinstance(outer, ast.JoinedStr))
+            id(node)
+            for outer in self.nodes
+            if isinstance(outer, ast.JoinedStr)
+            for node in ast.walk(outer)
+            if node is not outer
+        )
 
     @cached_property
     def imported(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ __all__ = ["rewrite_strings"]
 #: functions that take the dotted name of a module, or of something in one
 TAKE_NAMES = frozenset(
     "patch multiple dict setattr delattr import_module __import__ find_spec importorskip import_string"
-    " resolve_name locate run_module spy stub reload setitem delitem".split()
+    " resolve_name locate run_module spy stub reload setitem delitem ModuleType".split()
 )
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[\w.]+)?")
 QUIETED = re.compile(r"(flask_socketio|socketio|engineio|geventwebsocket)(\.\w+)*")

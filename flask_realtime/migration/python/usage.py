@@ -51,8 +51,8 @@ def _internals(module: Module, node: ast.Attribute, extensions: Collection[str])
                 "internals",
                 TODO,
                 f"{ast.unparse(node)}: {INTERNALS[node.attr]}, which is not there",
-                "socketio.stats(), rooms(), server.participants(namespace, room), server.get_session(sid):"
-                " docs/migrating.md says what takes the place of what.",
+                "Who is in a room: socketio.server.participants(namespace, room); counts: socketio.stats()."
+                " More in docs/migrating.md.",
             )
     elif last_name(inner) in extensions and _is_private(node.attr):
         yield module.finding(
