@@ -75,8 +75,14 @@ def migrate(ctx: click.Context, paths: tuple[Path, ...], write: bool, check: boo
         if diffs:
             click.echo(b"".join(diffs))
         for line in (*migration.in_words(plan.findings), migration.summary(plan, write)):
-            click.echo(line)
+            click.echo(_printable(line))
     ctx.exit(1 if plan.todo or (check and plan.changes) else 0)
+
+
+def _printable(text: str) -> str:
+    """What standard output can't say, escaped: names and lines of a project may be anything."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 # The doctor as text

@@ -67,6 +67,7 @@ class _Scanner:
             if self._peek().text == "[":
                 self._skip("[")
                 table = self._keys(())
+                self._expect("]")
                 self._skip("]")
             else:
                 self._pair(table)
