@@ -29,6 +29,8 @@ RELEVANT = re.compile(rb"(?i)socketio|engineio|eventlet|gevent|simple_websocket|
 MENTIONED = re.compile(
     rb"(?i)flask.{0,3}socketio|socket\.?io|engine\.?io|eventlet|gevent|simple.websocket|bidict|wsproto|h11"
 )
+#: signs of a server that has a proxy in front
+DEPLOYED = re.compile(rb"\b(?:gunicorn|uwsgi|nginx|proxy_pass|caddy|traefik)\b")
 MAX_SIZE = 8_000_000
 DEPENDENCIES = {
     Kind.REQUIREMENTS: dependencies.rewrite_requirements,
@@ -87,6 +89,8 @@ class _Project:
         self._own_modules: set[str] = set()
         self._mentioned: set[str] = set()
         self._read: set[str] = set()
+        self._deployed = False
+        self._has_proxy_fix = False
 
     def add(self, path: Path, kind: Kind) -> None:
         """Read a file, and what it includes."""
@@ -100,7 +104,9 @@ class _Project:
         except OSError as error:
             self._say(path, 0, "unreadable", f"not read: {error.strerror}", "Look at it by hand.")
             return
+        self._deployed |= kind is Kind.COMMANDS and DEPLOYED.search(raw) is not None
         if kind is Kind.PYTHON:
+            self._has_proxy_fix |= b"ProxyFix" in raw
             self._add_python(path, raw)
         elif kind is Kind.REQUIREMENTS or MENTIONED.search(raw) or b"\0" in raw[:64]:  # UTF-16
             self._add_text(path, raw, kind)
@@ -194,6 +200,10 @@ class _Project:
         self._add_users_of({name for name in extensions if not RELEVANT.search(name.encode())})
         for module in self._modules:
             self._look_at_module(module, extensions)
+        if self._deployed and not self._has_proxy_fix:
+            self._plan.findings += [
+                f for module in self._modules for f in python.find_trust_in_proxies(module)
+            ]
         if self._uses_it():
             self._plan.findings += find_unneeded(self._dependencies, self._imported(), self._mentioned)
         else:

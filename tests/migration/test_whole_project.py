@@ -90,6 +90,7 @@ def test_what_is_left_to_do(migrated: Path) -> None:
         ("index.html", "client-version", "todo"),
         ("Dockerfile", "worker-class", "note"),
         ("__init__.py", "no-effect", "note"),
+        ("__init__.py", "proxy-fix", "note"),
         ("wsgi.py", "no-effect", "note"),
         ("requirements.txt", "not-needed", "note"),
     }

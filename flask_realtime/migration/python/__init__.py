@@ -10,6 +10,6 @@
 
 from .imports import rewrite
 from .module import Module, parse
-from .usage import find_usage
+from .usage import find_trust_in_proxies, find_usage
 
-__all__ = ["Module", "find_usage", "parse", "rewrite"]
+__all__ = ["Module", "find_trust_in_proxies", "find_usage", "parse", "rewrite"]

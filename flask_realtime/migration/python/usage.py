@@ -10,7 +10,7 @@ from .module import Module, last_name
 from .options import find_options
 from .peers import find_peers
 
-__all__ = ["find_usage"]
+__all__ = ["find_trust_in_proxies", "find_usage"]
 
 PATCHERS = frozenset({"eventlet.monkey_patch", "eventlet.patcher.monkey_patch", "gevent.monkey.patch_all"})
 #: what of ``socketio.server`` is python-socketio's own, and has no counterpart
@@ -39,6 +39,20 @@ def find_usage(
             yield from _null(module, node, extensions)
         elif isinstance(node, ast.ClassDef):
             yield from _subclass(module, node)
+
+
+def find_trust_in_proxies(module: Module) -> Iterator[Finding]:
+    """Where the extension is made, in a project that is deployed and has no ``ProxyFix``."""
+    for call in module.calls:
+        if module.is_theirs(call.func, "SocketIO"):
+            yield module.finding(
+                call,
+                "proxy-fix",
+                NOTE,
+                "no ProxyFix in the project: behind a proxy that ends TLS, pages get 403"
+                " (Flask-SocketIO believes X-Forwarded-Proto from anybody)",
+                "If there is a proxy: ProxyFix(app.wsgi_app, x_for=1, x_proto=1); see docs/proxies.md.",
+            )
 
 
 def _internals(module: Module, node: ast.Attribute, extensions: Collection[str]) -> Iterator[Finding]:
