@@ -9,6 +9,8 @@ import pytest
 from migration.project import Project
 
 import flask_realtime.migration
+from flask_realtime import SocketIO
+from flask_realtime.migration.python.usage import BEHIND_THE_SERVER
 
 ROOT = Path(__file__).parents[2]
 START = "from flask_socketio import SocketIO, emit\nsocketio = SocketIO()\n"
@@ -18,7 +20,7 @@ IN_PYTHON = [
     ("SocketIO(app, ping_intervall=1)", "unknown-option", "todo"),
     ("socketio.init_app(app, client_manager=manager)", "client-manager", "todo"),
     ("socketio.init_app(app, message_queue=URL)", "message-queue", "todo"),
-    ("SocketIO(app, serializer=Packet)", "serializer", "todo"),
+    ("SocketIO(app, max_decode_packets=50)", "no-effect", "note"),
     ("SocketIO(app, serializer='pickle')", "serializer", "todo"),
     ("SocketIO(app, async_mode='aiohttp')", "async-mode", "todo"),
     ("SocketIO(app, async_mode='gevent_uwsgi')", "uwsgi", "note"),
@@ -30,8 +32,9 @@ IN_PYTHON = [
     ("socketio.run(app, allow_unsafe_werkzeug=True)", "no-effect", "note"),
     ("app.config['SOCKETIO_PING_TIMEOUT'] = 5", "config-key", "note"),
     ("class Config:\n    SOCKETIO_MESSAGE_QUEUE = URL", "config-key", "note"),
-    ("len(socketio.server.manager.rooms['/'])", "internals", "todo"),
-    ("app.socketio.server.eio.sockets", "internals", "todo"),
+    ("socketio.server.manager.redis.publish('x')", "internals", "todo"),
+    ("app.socketio.server.eio.handlers", "internals", "todo"),
+    ("socketio.server.instrument(auth=False)", "internals", "todo"),
     ("socketio._handle_event()", "internals", "todo"),
     ("class Mine(SocketIO):\n    def _handle_event(self): ...", "internals", "todo"),
     ("import socketio as sio\nm = sio.RedisManager('redis://')", "python-socketio", "todo"),
@@ -67,6 +70,8 @@ FINE = [
     "import socketio as sio\nclient = sio.Client(); sio.exceptions.ConnectionError",
     "from engineio import Client\nClient()",
     "app.config['SOCKETIO_OF_MINE'] = 1",
+    "SocketIO(app, serializer=Packet)",
+    "len(socketio.server.manager.rooms['/']); app.socketio.server.eio.sockets",
     "socketio.server.get_session(sid); socketio.server.enter_room(sid, 'x')",
     "from gevent import monkey\nmonkey.is_module_patched('socket')",
     "# flask_socketio",
@@ -104,10 +109,18 @@ def test_the_extension_is_known_in_other_files(project: Project) -> None:
     project.add(
         {
             "ext.py": "import flask_socketio as fs\nclass App:\n    live: fs.SocketIO = fs.SocketIO()\n",
-            "app.py": "from ext import App\nApp.live.init_app(app, foo=1)\nApp.live.server.eio.sockets\n",
+            "app.py": "from ext import App\nApp.live.init_app(app, foo=1)\nApp.live.server.eio.queue\n",
         }
     )
     assert set(project.codes()) == {"unknown-option", "internals"}
+
+
+def test_what_is_behind_the_server() -> None:
+    server_api = pytest.importorskip("flask_realtime.server_api")
+    facade = server_api.SocketIOServer(SocketIO())
+    for name, known in BEHIND_THE_SERVER.items():
+        public = {attribute for attribute in dir(getattr(facade, name)) if not attribute.startswith("_")}
+        assert known == public, name
 
 
 def test_own_modules_are_not_python_socketio(project: Project) -> None:

@@ -21,6 +21,10 @@ OPTIONS = frozenset(field.name for field in fields(ServerConfig)) | {
     "channel",
     "client_manager",
 }
+#: taken, with a warning in the log
+IGNORED = frozenset(
+    "allow_unsafe_werkzeug binary debug engineio_options log_output max_decode_packets use_reloader".split()
+)
 CONFIG_KEY = re.compile(rf"{CONFIG_PREFIX}[A-Z_]+")
 Check = Callable[[Module, ast.keyword], Iterator[Finding]]
 
@@ -59,6 +63,14 @@ def _check(module: Module, call: ast.Call, keyword: ast.keyword) -> Iterator[Fin
         )
     elif name in CHECKS:
         yield from CHECKS[name](module, keyword)
+    elif name in IGNORED:
+        yield module.finding(
+            keyword.value,
+            "no-effect",
+            NOTE,
+            f"{name}= has no effect there, with Flask-SocketIO neither; the log says so",
+            "Remove it. max_decode_packets is max_payload_packets; some others belong to run().",
+        )
     elif name not in OPTIONS and not (last_name(call.func) == "SocketIO" and name == "app"):
         close = difflib.get_close_matches(name, OPTIONS, n=1)
         yield module.finding(
@@ -146,15 +158,14 @@ def _credentials(module: Module, keyword: ast.keyword) -> Iterator[Finding]:
 
 
 def _serializer(module: Module, keyword: ast.keyword) -> Iterator[Finding]:
-    if isinstance(keyword.value, ast.Constant) and keyword.value.value in ("default", "msgpack"):
-        return
-    yield module.finding(
-        keyword.value,
-        "serializer",
-        TODO,
-        f"serializer={ast.unparse(keyword.value)}: packet classes of python-socketio are not taken",
-        "'default', 'msgpack', or an object with encoder() and decoder() (docs/options.md).",
-    )
+    if isinstance(keyword.value, ast.Constant) and keyword.value.value not in ("default", "msgpack"):
+        yield module.finding(
+            keyword.value,
+            "serializer",
+            TODO,
+            f"serializer={ast.unparse(keyword.value)}: a ValueError",
+            "'default', 'msgpack', or a packet class; docs/options.md says more.",
+        )
 
 
 def _json(module: Module, keyword: ast.keyword) -> Iterator[Finding]:
@@ -162,8 +173,8 @@ def _json(module: Module, keyword: ast.keyword) -> Iterator[Finding]:
         keyword.value,
         "json",
         NOTE,
-        "json=: used for this server only, and slower than the built-in encoder",
-        "Keep it if it does what the built-in one does not: types of its own, for instance.",
+        "json=: used for this server only, and slower than without it",
+        "Remove it if it was there for dates, decimals, UUIDs or dataclasses: they can be sent without it.",
     )
 
 

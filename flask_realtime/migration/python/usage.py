@@ -13,11 +13,17 @@ from .peers import find_peers
 __all__ = ["find_trust_in_proxies", "find_usage"]
 
 PATCHERS = frozenset({"eventlet.monkey_patch", "eventlet.patcher.monkey_patch", "gevent.monkey.patch_all"})
-#: what of ``socketio.server`` is python-socketio's own, and has no counterpart
-INTERNALS = {
-    "eio": "python-engineio's server",
-    "manager": "python-socketio's client manager",
-    "instrument": "the hook of Socket.IO's admin page",
+#: what there is behind ``socketio.server``, of python-socketio's and python-engineio's public names
+BEHIND_THE_SERVER = {
+    "manager": frozenset(
+        "close_room disconnect eio_sid_from_sid emit enter_room get_namespaces get_participants get_rooms"
+        " is_connected leave_room rooms sid_from_eio_sid".split()
+    ),
+    "eio": frozenset(
+        "allow_upgrades async_mode compression_threshold cookie cors_allowed_origins cors_credentials"
+        " disconnect http_compression logger max_http_buffer_size ping_interval"
+        " ping_interval_grace_period ping_timeout sockets transport transports".split()
+    ),
 }
 
 
@@ -56,26 +62,29 @@ def find_trust_in_proxies(module: Module) -> Iterator[Finding]:
 
 
 def _internals(module: Module, node: ast.Attribute, extensions: Collection[str]) -> Iterator[Finding]:
-    inner = node.value
-    on_server = isinstance(inner, ast.Attribute) and inner.attr == "server"
-    if isinstance(inner, ast.Attribute) and on_server and last_name(inner.value) in extensions:
-        if node.attr in INTERNALS:
-            yield module.finding(
-                node,
-                "internals",
-                TODO,
-                f"{ast.unparse(node)}: {INTERNALS[node.attr]}, which is not there",
-                "Who is in a room: socketio.server.participants(namespace, room); counts: socketio.stats()."
-                " More in docs/migrating.md.",
-            )
-    elif last_name(inner) in extensions and _is_private(node.attr):
+    path = _attributes(node)
+    if len(path) > 3 and path[-4] in extensions and path[-3] == "server" and path[-2] in BEHIND_THE_SERVER:
+        is_missing = path[-1] not in BEHIND_THE_SERVER[path[-2]]
+    elif len(path) > 2 and path[-3] in extensions and path[-2] == "server":
+        is_missing = path[-1] == "instrument"
+    else:
+        is_missing = len(path) > 1 and path[-2] in extensions and _is_private(path[-1])
+    if is_missing:
         yield module.finding(
             node,
             "internals",
             TODO,
-            f"{ast.unparse(node)}: private to Flask-SocketIO",
-            "Ours has another inside; use its public methods.",
+            f"{ast.unparse(node)}: an inner part of Flask-SocketIO or python-socketio, which is not there",
+            "Who is in a room: socketio.server.participants(namespace, room); counts: socketio.stats()."
+            " More in docs/migrating.md.",
         )
+
+
+def _attributes(node: ast.AST) -> list[str]:
+    """``["a", "b", "c"]`` for ``a.b.c``; what is not a name is an empty string."""
+    if isinstance(node, ast.Attribute):
+        return [*_attributes(node.value), node.attr]
+    return [node.id if isinstance(node, ast.Name) else ""]
 
 
 def _patching(module: Module, call: ast.Call) -> Iterator[Finding]:
