@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import difflib
-import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import fields
 
@@ -25,7 +24,6 @@ OPTIONS = frozenset(field.name for field in fields(ServerConfig)) | {
 IGNORED = frozenset(
     "allow_unsafe_werkzeug binary debug engineio_options log_output max_decode_packets use_reloader".split()
 )
-CONFIG_KEY = re.compile(rf"{CONFIG_PREFIX}[A-Z_]+")
 Check = Callable[[Module, ast.keyword], Iterator[Finding]]
 
 
@@ -203,21 +201,36 @@ def _check_run(module: Module, call: ast.Call) -> Iterator[Finding]:
 
 
 def _config_keys(module: Module) -> Iterator[Finding]:
-    """``SOCKETIO_...`` in a config: Flask-SocketIO reads none of them, we do."""
-    for node in module.nodes:
-        key: object = None
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            key = node.id
-        elif isinstance(node, ast.Constant):
-            key = node.value
-        if not isinstance(key, str) or not CONFIG_KEY.fullmatch(key):
-            continue
+    """``SOCKETIO_...`` in a config: Flask-SocketIO reads none of them, we do. Each once in a file."""
+    seen = set()
+    for node, key in _keys_set(module):
         option = key.removeprefix(CONFIG_PREFIX).lower()
-        if option in OPTIONS:
-            yield module.finding(
-                node,
-                "config-key",
-                NOTE,
-                f"{key}: in the app's config it is the option {option}; Flask-SocketIO reads none there",
-                "Nothing to do, if that is what it means.",
-            )
+        if key in seen or not key.startswith(CONFIG_PREFIX) or option not in OPTIONS:
+            continue
+        seen.add(key)
+        yield module.finding(
+            node,
+            "config-key",
+            NOTE,
+            f"{key}: in the app's config it is the option {option}; Flask-SocketIO reads none there",
+            "Nothing to do, if that is what it means.",
+        )
+
+
+def _keys_set(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    """Variables, keys of dicts and ``config["X"] =``, arguments of ``config.update(X=...)``."""
+    for node in module.nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node, node.id
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            yield from _text(node.slice)
+        elif isinstance(node, ast.Dict):
+            for key in node.keys:
+                yield from _text(key)
+        elif isinstance(node, ast.keyword) and node.arg:
+            yield node.value, node.arg
+
+
+def _text(node: ast.AST | None) -> Iterator[tuple[ast.AST, str]]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node, node.value
