@@ -18,6 +18,8 @@ __all__ = ["FIRST_VERSION", "copies_in", "is_too_old", "may_name_a_client"]
 #: the first version that speaks Engine.IO 4
 FIRST_VERSION = {"socket.io-client": 3, "engine.io-client": 4}
 HTML = frozenset({".html", ".htm", ".jinja", ".jinja2", ".j2"})
+#: may import a client by its address; there can be very many of them
+SCRIPTS = frozenset({".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".vue", ".svelte"})
 #: a quoted address of a client's file
 SCRIPT = re.compile(r"""["']([^"'\s<>]*(?:socket|engine)\.io[^"'\s<>]*\.js)["']""")
 #: the version in such an address
@@ -28,7 +30,7 @@ Reader = Callable[[Path, str, str], Iterator[ClientCopy]]
 
 
 def may_name_a_client(file: Path) -> bool:
-    """Whether a file is one of those that are read, by its name."""
+    """Whether a file is a page, a client, or says which are installed, by its name."""
     return _reader_of(file) is not None
 
 
@@ -37,7 +39,7 @@ def copies_in(file: Path, text: str, shown: str) -> Iterator[ClientCopy]:
 
     :param shown: its path, as messages have it.
     """
-    reader = _reader_of(file)
+    reader = _reader_of(file) or (_in_page if file.suffix in SCRIPTS else None)
     if reader is not None:
         yield from reader(file, text, shown)
 

@@ -41,7 +41,7 @@ _NAMES = {
     Kind.LOCK: r"(poetry|uv|pdm|pixi|conda-lock)\.lock|Pipfile\.lock|conda-lock\.ya?ml|pylock(\..+)?\.toml",
     Kind.REQUIREMENTS: r"[\w.-]*(requirements?|constraints?)[\w.-]*\.(txt|in)",
     Kind.CONDA: r"(environment|conda|env)[\w.-]*\.ya?ml",
-    Kind.CLIENT: r"package(-lock)?\.json|(socket|engine)\.io.*\.js|.*\.(html?|jinja2?|j2)",
+    Kind.CLIENT: r"package(-lock)?\.json|.*\.([cm]?jsx?|tsx?|vue|svelte|html?|jinja2?|j2)",
     Kind.PYTHON: r".*\.(pyi?|spec)",
     Kind.NOTEBOOK: r".*\.ipynb",
     Kind.PROSE: r".*\.(md|rst)",

@@ -219,6 +219,8 @@ def test_what_can_not_be_parsed_and_has_nothing_to_do_with_it(project: Project) 
         ),
         ("base.html", '<script src="https://cdn.example/socket.io/4.7.5/socket.io.js">', None, ""),
         ("static/socket.io.js", "/*! Socket.IO v1.7.4 */", "client-version", "todo"),
+        ("ui/app.ts", "import io from 'https://cdn.socket.io/2.3.0/socket.io.js';", "client-version", "todo"),
+        ("ui/app.mjs", "import { io } from 'https://cdn.socket.io/4.7.5/socket.io.esm.min.js';", None, ""),
         ("web/package.json", '{"dependencies": {"socket.io-client": "^2.5.0"}}', "client-version", "todo"),
     ],
 )
