@@ -186,7 +186,7 @@ class _Project:
         self._dependencies += found.dependencies
 
     def _change(self, source: Source, edits: Iterable[Edit]) -> None:
-        edits = list(edits)
+        edits = set(edits)
         if edits:
             after = source.apply(edits)
             path = source.path

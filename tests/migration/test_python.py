@@ -51,6 +51,7 @@ SURE = [
     "'flask_socketio' in sys.modules or sys.modules.pop('flask_socketio', None)",
     "mock.patch.dict('sys.modules', {'flask_socketio': None, 'flask_socketio.namespace': None})",
     "monkeypatch.setitem(sys.modules, 'flask_socketio', None)",
+    "monkeypatch.setattr(views, 'flask_socketio', None)",
 ]
 #: what stays as it is
 UNTOUCHED = [
@@ -66,6 +67,8 @@ UNTOUCHED = [
     "'''import flask_socketio'''",
     "x = ['flask_socketio']",
     "logging.getLogger('flask_socketio')",
+    "dict({'flask_socketio': 1})",
+    "monkeypatch.setitem(versions, 'flask_socketio', 1)",
     "mock.patch('flask_' 'socketio.emit')",
     "mock.patch('\\x66lask_socketio.emit')",
     "import flask_socketio.inner",

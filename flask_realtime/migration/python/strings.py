@@ -15,9 +15,11 @@ __all__ = ["rewrite_strings"]
 
 #: functions that take the dotted name of a module, or of something in one
 TAKE_NAMES = frozenset(
-    "patch multiple dict setattr delattr import_module __import__ find_spec importorskip import_string"
-    " resolve_name locate run_module spy stub reload setitem delitem ModuleType".split()
+    "patch multiple setattr delattr import_module __import__ find_spec importorskip import_string resolve_name"
+    " locate run_module ModuleType".split()
 )
+#: functions that do so only with ``sys.modules``
+TAKE_KEYS = frozenset({"dict", "setitem", "delitem"})
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[\w.]+)?")
 QUIETED = re.compile(r"(flask_socketio|socketio|engineio|geventwebsocket)(\.\w+)*")
 
@@ -78,7 +80,10 @@ def _module_names(module: Module) -> Iterator[ast.Constant]:
 
 
 def _takes_names(call: ast.Call) -> bool:
-    if last_name(call.func) in TAKE_NAMES:
+    name = last_name(call.func)
+    if name in TAKE_KEYS:
+        return any(map(_is_sys_modules, call.args))
+    if name in TAKE_NAMES:
         return True
     return isinstance(call.func, ast.Attribute) and _is_sys_modules(call.func.value)  # sys.modules.pop(...)
 
@@ -101,7 +106,9 @@ def _strings(nodes: Iterable[ast.AST]) -> Iterator[ast.Constant]:
 
 
 def _is_sys_modules(node: ast.AST) -> bool:
-    return ast.unparse(node) == "sys.modules" if isinstance(node, ast.Attribute) else False
+    if isinstance(node, ast.Constant):
+        return bool(node.value == "sys.modules")  # patch.dict("sys.modules", ...)
+    return isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.modules"
 
 
 def _prose(module: Module) -> Iterator[ast.Constant]:
