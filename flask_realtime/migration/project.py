@@ -118,8 +118,8 @@ class _Project:
 
     def _add_python(self, path: Path, raw: bytes) -> None:
         self._note_own_module(path)
-        if OLD in path.parent.parts:  # a copy of Flask-SocketIO
-            return
+        if any(folder.name == OLD and (folder / "__init__.py").exists() for folder in path.parents):
+            return  # a copy of Flask-SocketIO
         if not RELEVANT.search(raw):
             self._other_python.append(path)
             return

@@ -163,6 +163,12 @@ def test_a_module_of_that_name(project: Project) -> None:
     assert set(project.codes()) == {"own-module"}
 
 
+def test_a_folder_of_that_name(project: Project) -> None:
+    project.add({"flask_socketio/app.py": START})
+    paths = [change["path"] for change in project.report(str(project.root / "flask_socketio"))["changes"]]
+    assert paths == ["flask_socketio/app.py"]
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -15,8 +15,8 @@ __all__ = ["rewrite_strings"]
 
 #: functions that take the dotted name of a module, or of something in one
 TAKE_NAMES = frozenset(
-    "patch multiple setattr delattr import_module __import__ find_spec importorskip import_string resolve_name"
-    " locate run_module ModuleType".split()
+    "patch multiple setattr delattr import_module __import__ find_spec importorskip import_string"
+    " resolve_name locate run_module ModuleType".split()
 )
 #: functions that do so only with ``sys.modules``
 TAKE_KEYS = frozenset({"dict", "setitem", "delitem"})
