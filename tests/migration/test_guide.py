@@ -39,7 +39,7 @@ OUTCOMES = {
     "another_origin": (400, 403),
     "credentials_for_any_origin": ("true", None),
     "jsonp": (200, 400),
-    "twenty_packets": (False, True),
+    "twenty_packets": (1, 21),
     "unknown_namespace": ('44/nope,"Unable to connect"', '44/nope,{"message":"Invalid namespace"}'),
     "event_named_connect": (["connect", "connect", "after"], ["connect"]),  # ours ends the session
     "length_of_sid": (20, 16),
