@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .gateways.asgi import ASGIApp
     from .server.ports import Backend, Joinable
     from .test_client import SocketIOTestClient
+    from .testing.connection import QueryString
 
 __all__ = ["SocketIO"]
 
@@ -385,7 +386,7 @@ class SocketIO:
         self,
         app: Flask,
         namespace: str | None = None,
-        query_string: str | None = None,
+        query_string: QueryString = None,
         headers: Any = None,
         auth: Any = None,
         flask_test_client: FlaskClient | None = None,

@@ -20,7 +20,7 @@ from .inbox import MAX_BACKLOG
 from .logs import short
 from .message import CLOSE, NOOP, PING, Message
 from .outbox import Outbox
-from .ports import Poll, SessionApplication, WebSocketTransport
+from .ports import Driver, Poll, SessionApplication, WebSocketTransport
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -40,7 +40,7 @@ class Session:
     :param sid: its secret id (not the ``request.sid`` of Socket.IO).
     :param protocol: its state machine.
     :param environ: what is kept of the handshake's request, for the handlers.
-    :param host: a test drives the session, and this runs its handlers in the test's thread.
+    :param driver: who drives it instead of a peer on the network, if it is a test.
     """
 
     __slots__ = (
@@ -48,10 +48,9 @@ class Session:
         "application",
         "candidate",
         "close_code",
+        "driver",
         "engine",
         "environ",
-        "error_hook",
-        "host",
         "outbox",
         "poll",
         "protocol",
@@ -69,16 +68,14 @@ class Session:
         sid: str,
         protocol: SessionProtocol,
         environ: Any,
-        host: Callable[..., None] | None = None,
+        driver: Driver | None = None,
     ) -> None:
         self.engine = engine
-        self.host = host
+        self.driver = driver
         self.sid = sid
         self.protocol = protocol
         self.environ = environ
         self.outbox = Outbox()
-        #: told of exceptions of the session's handlers, instead of the log
-        self.error_hook: Callable[[BaseException], None] | None = None
         #: the websocket that carries the session
         self.transport: WebSocketTransport | None = None
         #: the websocket that climbs the upgrade ladder
@@ -91,6 +88,11 @@ class Session:
         self.scheduled_at: float | None = None
         # Since when a POST has been read
         self._posting: float | None = None
+
+    @property
+    def submit(self) -> Callable[..., None] | None:
+        """Runs its handlers, instead of the backend, where it has a driver."""
+        return None if self.driver is None else self.driver.submit
 
     @property
     def alive(self) -> bool:
@@ -201,6 +203,8 @@ class Session:
     def _refuse(self, transport: WebSocketTransport, error: RemoteProtocolError) -> None:
         self.engine.refusals("protocol error", "session %s: %s", short(self.sid), error.message)
         if transport is self.transport:
+            if self.driver is not None:
+                self.driver.session_refused(error)
             transport.abort(error.close_code)
             self.end(DisconnectReason.TRANSPORT_ERROR)
         else:
@@ -425,6 +429,8 @@ class Session:
         self.poll = None
         if not told:
             self.application.session_closed(reason)
+        if self.driver is not None:
+            self.driver.session_ended(reason)
 
     # Time
 
