@@ -54,6 +54,7 @@ class SocketIOTestClient:
     :param flask_test_client: its cookies are sent along, so that the user's
         session is seen by the handlers.
     :raises RuntimeError: the app has no SocketIO.
+    :raises ValueError: ``flask_test_client`` belongs to another app.
     """
 
     def __init__(

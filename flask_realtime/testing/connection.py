@@ -46,6 +46,7 @@ class Connection:
     :param receive: gets each packet of the server, from any thread, with the engine's lock held.
     :param ended: told why a session has ended, in the same way.
     :raises RuntimeError: the app has no SocketIO.
+    :raises ValueError: ``http`` belongs to another app.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class Connection:
     ) -> None:
         self.app = app
         self.server = _server_of(app)
+        if http is not None and http.application != app:
+            raise ValueError("flask_test_client belongs to another app")
         self.stage = _stages.setdefault(self.server, Stage())
         self.session: Session | None = None
         #: the rule that a message has broken, where that has ended the session
@@ -134,13 +137,12 @@ class Connection:
     def _environ(self, query_string: QueryString, headers: Any) -> dict[str, Any]:
         if isinstance(query_string, str):
             query_string = query_string.removeprefix("?")
-        base = {} if self._http is None else dict(self._http.environ_base)
         builder = EnvironBuilder(
             self.app,
             f"/{self.server.config.path}/",
             query_string=query_string,
             headers=headers,
-            environ_base=base,
+            environ_base=getattr(self._http, "environ_base", None),
         )
         try:
             return builder.get_environ()
