@@ -138,6 +138,9 @@ class SocketIOTestClient:
         else:
             self._refuse(namespace, {"message": refusal})
         self._finish()
+        if namespace not in self.connected:
+            # The CONNECT itself was against the rules.
+            self._refuse(namespace, {"message": f"the session has ended: {self._connection.error}"})
 
     def _prepare_request(self, query_string: QueryString, headers: Any) -> str | None:
         if not self._connection.alive:

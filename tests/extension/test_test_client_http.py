@@ -313,6 +313,13 @@ class TestWhyItIsNotConnected:
             "not connected: refused with {'message': 'Connection rejected by server'}"
         )
 
+    def test_a_connect_that_breaks_a_rule(self, connect: Connect) -> None:
+        client = connect(auth="not a dict")
+        with pytest.raises(RuntimeError, match=r"refused with .*The data of CONNECT is not an object"):
+            client.emit("args")
+        client.connect(auth={})
+        assert client.is_connected()
+
     def test_unknown_namespace(self, connect: Connect) -> None:
         assert connect("/nowhere").refusals == {"/nowhere": {"message": "Invalid namespace"}}
 
