@@ -17,9 +17,9 @@ WITHOUT = ("-p", "no:flask")
 
 
 def run(project: pytest.Pytester, test: str, *args: str) -> pytest.RunResult:
-    """What pytest says of a test file, in a process of its own."""
+    """What pytest says of a test file."""
     project.makepyfile(test_it=textwrap.dedent(test))
-    return project.runpytest_subprocess("-p", "no:cacheprovider", *(args or WITHOUT))
+    return project.runpytest_inprocess("-p", "no:cacheprovider", *(args or WITHOUT))
 
 
 class TestClients:
