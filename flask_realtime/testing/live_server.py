@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from werkzeug.serving import WSGIRequestHandler
 
 from ..backends.patching import patched_by
 from ..mounting import state_of
@@ -13,6 +12,7 @@ from ..server.drain import drain
 from ..servers.base import Serving
 from ..servers.choice import Choice
 from ..servers.listening import address_of, listen
+from ..servers.werkzeug import WerkzeugServer
 
 if TYPE_CHECKING:
     import socket
@@ -71,10 +71,10 @@ class LiveServer:
         self.url = address_of(sock, tls=False)
         self.port = sock.getsockname()[1]
         serving = Serving(self.app, sock, HOST, is_ours=self._is_ours)
-        with _log_level_kept("werkzeug"):
-            self._server = server = Choice(patched_by() or "werkzeug", "for tests").make(serving)
-        if hasattr(server, "poll_interval"):
-            server.poll_interval = POLL_INTERVAL
+        library = patched_by()
+        self._server = server = (
+            _werkzeug(serving) if library is None else Choice(library, "for tests").make(serving)
+        )
         self._task = self._states[0].server.engine.backend.spawn(server.serve)
 
     def _is_ours(self, path: str) -> bool:
@@ -105,11 +105,15 @@ class LiveServer:
         self.stop()
 
 
-@contextmanager
-def _log_level_kept(name: str) -> Iterator[None]:
-    logger = logging.getLogger(name)
-    level = logger.level
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+class _Handler(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """A test's own log is what matters."""
+
+
+def _werkzeug(serving: Serving) -> WebServer:
+    # It would silence the logger of the whole process, unless it may log.
+    serving.log_output = True
+    serving.options["request_handler"] = _Handler
+    server = WerkzeugServer(serving)
+    server.poll_interval = POLL_INTERVAL
+    return server
