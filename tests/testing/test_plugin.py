@@ -133,6 +133,52 @@ class TestClients:
         result.assert_outcomes(passed=1)
 
 
+class TestServer:
+    def test_with_a_real_client(self, project: pytest.Pytester) -> None:
+        result = run(
+            project,
+            """
+            import socketio
+            import users
+
+            def test_it(socketio_server, socketio_client):
+                assert socketio_server.url == f"http://127.0.0.1:{socketio_server.port}"
+                with socketio.SimpleClient() as real:
+                    real.connect(socketio_server.url, transports=["websocket"])
+                    assert real.call("echo", 1) == 1
+                    assert real.receive(timeout=5) == ["echoed", 1]
+                    client = socketio_client()
+                    users.socketio.emit("to all", "text")
+                    assert real.receive(timeout=5) == ["to all", "text"]
+                    assert client.wait_for("to all")["args"] == ["text"]
+            """,
+        )
+        result.assert_outcomes(passed=1)
+
+    def test_it_is_stopped_with_clients_still_there(self, project: pytest.Pytester) -> None:
+        result = run(
+            project,
+            """
+            import socket
+            import users
+            from extension.live import SocketIOClient
+
+            ports = []
+
+            def test_it(socketio_server):
+                ports.append(socketio_server.port)
+                users.client = SocketIOClient(socketio_server.url)
+
+            def test_after():
+                assert users.log == ["transport close"]
+                with socket.socket() as sock:
+                    assert sock.connect_ex(("127.0.0.1", ports[0])) != 0
+                users.client.close()
+            """,
+        )
+        result.assert_outcomes(passed=2)
+
+
 class TestFailures:
     def test_a_refused_client_fails_the_test_and_says_why(self, project: pytest.Pytester) -> None:
         result = run(
@@ -234,16 +280,16 @@ class TestCosts:
 
     def test_nothing_is_imported_before_it_is_used(self, project: pytest.Pytester) -> None:
         project.makeconftest("")
-        result = run(
-            project,
+        project.makepyfile(
             """
             import sys
 
             def test_it():
                 assert "pytest_flask_realtime" in sys.modules
                 assert not {"flask_realtime", "flask", "werkzeug", "msgspec"} & sys.modules.keys()
-            """,
+            """
         )
+        result = project.runpytest_subprocess(*WITHOUT)
         result.assert_outcomes(passed=1)
 
     def test_its_module_imports_pytest_alone(self) -> None:
