@@ -17,6 +17,7 @@ The layers, from the app down (imports go this way only)::
     extension, functions, namespace, context    what an app sees; Flask lives here
     run, servers, asgi                          the web servers that an app is served with
     cli, doctor                                 ``flask realtime``
+    test_client, testing                        for the tests of apps
     gateways                                    HTTP, CORS, WSGI, ASGI: requests to the engine
     backends                                    loops, threads, greenlets, sockets: where waiting happens
     server                                      sessions, sockets, queues, acks: state without input or output

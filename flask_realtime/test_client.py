@@ -162,9 +162,12 @@ class SocketIOTestClient:
         self._finish()
 
     def close(self) -> None:
-        """Disconnect from all namespaces. One that is not connected may be closed too."""
+        """Disconnect from all namespaces. One that is not connected may be closed too.
+
+        :raises TimeoutError: another thread runs a handler of the client that does not return.
+        """
         self._connection.hang_up()
-        self._connection.finish()
+        self._connection.finish(TIMEOUT)
 
     # Events
 
@@ -208,7 +211,7 @@ class SocketIOTestClient:
         :raises RuntimeError: it is not connected.
         """
         self._check_connected(namespace)
-        self._finish()
+        self._connection.run()
         namespace = namespace or "/"
         with self._connection.server.engine.lock:
             received = [item for item in self.queue if item["namespace"] == namespace]
@@ -305,7 +308,7 @@ class SocketIOTestClient:
         if ack_id is None:
             raise RuntimeError(f"the server does not wait for an acknowledgement of {event['name']!r}")
         self._connection.send(Packet(PacketType.ACK, event["namespace"], list(values), ack_id))
-        self._finish()
+        self._connection.run()
 
     def _answer(self, event: ReceivedEvent, args: list[Any]) -> None:
         """The registered answer to an event that asks for one (the lock is held)."""

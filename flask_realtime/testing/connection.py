@@ -152,7 +152,7 @@ class Connection:
     # Sending
 
     def send(self, packet: Packet) -> None:
-        """Send a packet; what it sets off is done by :meth:`finish`. From any thread.
+        """Send a packet; what it sets off is done by :meth:`finish` or :meth:`run`. From any thread.
 
         :raises TypeError, ValueError: its data can't be sent.
         """
@@ -173,14 +173,21 @@ class Connection:
 
     # Running handlers
 
-    def finish(self) -> None:
+    def run(self) -> None:
+        """Run the handlers that wait. What one has raised is raised."""
+        self.stage.run()
+        self.raise_failure()
+
+    def finish(self, timeout: float | None = None) -> None:
         """Run handlers until those of this client have returned, also where another thread runs them.
 
         What one has raised is raised.
+
+        :raises TimeoutError: after ``timeout`` seconds one still runs.
         """
         self.stage.run()
-        if not self._idle() and self.stage.may_wait:
-            self.wait(self._idle)
+        if not self._idle() and self.stage.may_wait and not self.wait(self._idle, timeout):
+            raise TimeoutError(f"a handler of the client, in another thread, still runs after {timeout:g} s")
         self.raise_failure()
 
     def wait(self, condition: Callable[[], object], timeout: float | None = None) -> bool:

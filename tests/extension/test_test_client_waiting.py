@@ -154,7 +154,7 @@ class TestWaitFor:
 
     def test_a_virtual_clock_does_not_take_the_time(self, app: Flask, socketio: SocketIO) -> None:
         engine = socketio.current_server.engine
-        socketio.test_client(app).close()  # the backend is chosen with the first request
+        app.test_client().get("/socket.io/")  # with the first request, a backend is chosen
         backend = MemoryBackend()
         engine.use(backend)
         try:
@@ -255,6 +255,36 @@ class TestThreads:
         go_on.set()
         thread.join()
         assert log == ["second", "first"]
+
+    def test_a_handler_that_waits_for_the_client_does_not_hold_it(
+        self, socketio: SocketIO, connect: Connect
+    ) -> None:
+        socketio.on_event("ask", lambda: call("question", timeout=5))
+        client = connect()
+        answers: list[Any] = []
+        thread = threading.Thread(target=lambda: answers.append(client.emit("ask", callback=True)))
+        thread.start()
+        received: list[Any] = []
+        while not received:
+            received = client.get_received()
+        client.acknowledge(received[0], "yes")
+        thread.join()
+        assert answers == ["yes"]
+
+    def test_a_handler_that_does_not_return(
+        self, socketio: SocketIO, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("flask_realtime.test_client.TIMEOUT", 0.05)
+        inside, go_on = threading.Event(), threading.Event()
+        socketio.on_event("stuck", lambda: inside.set() or go_on.wait(5))
+        client = connect()
+        thread = threading.Thread(target=client.emit, args=("stuck",))
+        thread.start()
+        assert inside.wait(5)
+        with pytest.raises(TimeoutError, match=r"a handler of the client, .* still runs after 0\.05 s"):
+            client.close()
+        go_on.set()
+        thread.join()
 
 
 class TestDisconnectElsewhere:
