@@ -9,6 +9,7 @@ threads) is waited for with :meth:`wait_for`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .protocol.socketio import Packet, PacketType
@@ -304,10 +305,11 @@ class SocketIOTestClient:
 
         :raises RuntimeError: no acknowledgement was asked for, or it was given.
         """
-        ack_id, event.ack_id = event.ack_id, None
-        if ack_id is None:
+        if event.ack_id is None:
             raise RuntimeError(f"the server does not wait for an acknowledgement of {event['name']!r}")
-        self._connection.send(Packet(PacketType.ACK, event["namespace"], list(values), ack_id))
+        self._check_connected(event["namespace"])
+        self._connection.send(Packet(PacketType.ACK, event["namespace"], list(values), event.ack_id))
+        event.ack_id = None
         self._connection.run()
 
     def _answer(self, event: ReceivedEvent, args: list[Any]) -> None:
@@ -319,20 +321,19 @@ class SocketIOTestClient:
         ack_id, event.ack_id = event.ack_id, None
         if callable(answer):
             # Not here: the engine must not wait for it, and neither may a handler that waits in call().
-            self._connection.server.backend.spawn(self._run_answer, answer, args, key[0], ack_id)
+            self._connection.server.backend.spawn(self._send_answer, answer, args, key[0], ack_id)
         else:
-            self._send_ack(key[0], answer, ack_id)
+            self._send_answer(lambda *args: answer, args, key[0], ack_id)
 
-    def _run_answer(self, answer: Any, args: list[Any], namespace: str, ack_id: int | None) -> None:
+    def _send_answer(
+        self, answer: Callable[..., Any], args: list[Any], namespace: str, ack_id: int | None
+    ) -> None:
         try:
             value = completed(self._connection.server.backend, answer(*args))
-            self._send_ack(namespace, value, ack_id)
+            values = list(value) if isinstance(value, tuple) else [] if value is None else [value]
+            self._connection.send(Packet(PacketType.ACK, namespace, values, ack_id))
         except Exception as error:  # noqa: BLE001 (it is raised where the test next asks something)
             self._connection.handler_failed(error)
-
-    def _send_ack(self, namespace: str, value: Any, ack_id: int | None) -> None:
-        values = list(value) if isinstance(value, tuple) else [] if value is None else [value]
-        self._connection.send(Packet(PacketType.ACK, namespace, values, ack_id))
 
     # The connection
 

@@ -153,7 +153,7 @@ class Client:
         self.server = server
         self.session = session
         self.sockets: dict[str, Socket] = {}
-        self.inbox = Inbox(server.engine, self, session.submit, server.config.patience)
+        self.inbox = Inbox(server.engine, self, session.host, server.config.patience)
         self.scheduled_at: float | None = None
         self._decoder = server.serializer.decoder()
         self._connect_by: float | None = server.engine.now() + server.config.connect_timeout

@@ -22,7 +22,7 @@ from .session import GOING_AWAY, Session
 
 if TYPE_CHECKING:
     from ..config import ServerConfig
-    from .ports import Application, Backend, Driver, WebSocketTransport
+    from .ports import Application, Backend, Host, WebSocketTransport
 
 __all__ = ["Engine"]
 
@@ -87,13 +87,13 @@ class Engine:
         transport: WebSocketTransport | None,
         environ: Any,
         can_upgrade: bool = True,
-        driver: Driver | None = None,
+        host: Host | None = None,
     ) -> Session:
         """A handshake: a new session, whose first packet is OPEN.
 
         :param transport: the websocket, or None for polling.
         :param can_upgrade: the connection's server is able to carry websockets.
-        :param driver: who drives the session, if it is a test.
+        :param host: who drives the session, if it is a test.
         :raises RemoteProtocolError: 503 while the server drains.
         """
         self.check_accepting()
@@ -101,7 +101,7 @@ class Engine:
         with self.lock:
             protocol = SessionProtocol(self._timing, state, self.now())
             # 120 bits from the system's source; 20 characters of [A-Za-z0-9_-].
-            session = Session(self, secrets.token_urlsafe(15), protocol, environ, driver)
+            session = Session(self, secrets.token_urlsafe(15), protocol, environ, host)
             session.transport = transport
             self.sessions[session.sid] = session
             session.outbox.append(self._open_message(session, can_upgrade), self.outbox_limits)
@@ -206,7 +206,7 @@ class Engine:
 
     def guests(self) -> list[Session]:
         """Sessions of real clients."""
-        return [s for s in self.sessions.copy().values() if s.driver is None]
+        return [s for s in self.sessions.copy().values() if s.host is None]
 
     def stats(self) -> dict[str, int]:
         """Counts of what is alive here."""

@@ -22,8 +22,8 @@ __all__ = [
     "Application",
     "AsyncEvent",
     "Backend",
-    "Driver",
     "Event",
+    "Host",
     "Joinable",
     "Poll",
     "Scheduler",
@@ -138,13 +138,13 @@ class Backend(Protocol):
         ...
 
 
-class Driver(Protocol):
+class Host(Protocol):
     """Who drives a session that has no network: a test's client.
 
-    Its handlers run where the driver says, and what goes wrong is told to it, instead of the log.
+    Its handlers run where the host says, and what goes wrong is told to it, instead of the log.
     """
 
-    def submit(self, function: Callable[..., None], *args: Any) -> None:
+    def __call__(self, function: Callable[..., None], *args: Any) -> None:
         """Run ``function`` soon: handlers of the session. The lock is held."""
         ...
 

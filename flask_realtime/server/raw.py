@@ -41,7 +41,7 @@ class RawSession:
     def __init__(self, server: RawServer, session: Session) -> None:
         self._server = server
         self._session = session
-        self.inbox = Inbox(server.engine, self, session.submit, server.config.patience)
+        self.inbox = Inbox(server.engine, self, session.host, server.config.patience)
         #: the application's own
         self.data: dict[str, Any] = {}
 

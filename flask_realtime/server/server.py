@@ -284,9 +284,9 @@ class Server:
 
     def _failed(self, socket: Socket, error: Exception | SystemExit, what: str, *args: object) -> None:
         """A function of the app has raised: one record in the log, with its traceback."""
-        driver = socket.client.session.driver
-        if driver is not None:
-            driver.handler_failed(error)
+        host = socket.client.session.host
+        if host is not None:
+            host.handler_failed(error)
         else:
             self.logger.error(what, *args, exc_info=error)
 
@@ -521,8 +521,8 @@ class Server:
                 return
             socket.send(self.message(Packet(PacketType.DISCONNECT, namespace)))
             socket.client.leave(socket, DisconnectReason.SERVER_DISCONNECT)
-        if socket.client.session.driver is not None:
-            socket.client.session.driver.settle()
+        if socket.client.session.host is not None:
+            socket.client.session.host.settle()
 
     def transport(self, sid: Sid, namespace: str = "/") -> str:
         """``"polling"`` or ``"websocket"``.

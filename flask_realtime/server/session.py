@@ -6,7 +6,6 @@ All methods expect the engine's lock to be held, unless they say otherwise.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..protocol.engineio.packet import PacketType, decode_text, encode_text
@@ -20,7 +19,7 @@ from .inbox import MAX_BACKLOG
 from .logs import short
 from .message import CLOSE, NOOP, PING, Message
 from .outbox import Outbox
-from .ports import Driver, Poll, SessionApplication, WebSocketTransport
+from .ports import Host, Poll, SessionApplication, WebSocketTransport
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -40,7 +39,7 @@ class Session:
     :param sid: its secret id (not the ``request.sid`` of Socket.IO).
     :param protocol: its state machine.
     :param environ: what is kept of the handshake's request, for the handlers.
-    :param driver: who drives it instead of a peer on the network, if it is a test.
+    :param host: who drives it instead of a peer on the network, if it is a test.
     """
 
     __slots__ = (
@@ -48,9 +47,9 @@ class Session:
         "application",
         "candidate",
         "close_code",
-        "driver",
         "engine",
         "environ",
+        "host",
         "outbox",
         "poll",
         "protocol",
@@ -68,10 +67,10 @@ class Session:
         sid: str,
         protocol: SessionProtocol,
         environ: Any,
-        driver: Driver | None = None,
+        host: Host | None = None,
     ) -> None:
         self.engine = engine
-        self.driver = driver
+        self.host = host
         self.sid = sid
         self.protocol = protocol
         self.environ = environ
@@ -88,11 +87,6 @@ class Session:
         self.scheduled_at: float | None = None
         # Since when a POST has been read
         self._posting: float | None = None
-
-    @property
-    def submit(self) -> Callable[..., None] | None:
-        """Runs its handlers, instead of the backend, where it has a driver."""
-        return None if self.driver is None else self.driver.submit
 
     @property
     def alive(self) -> bool:
@@ -203,8 +197,8 @@ class Session:
     def _refuse(self, transport: WebSocketTransport, error: RemoteProtocolError) -> None:
         self.engine.refusals("protocol error", "session %s: %s", short(self.sid), error.message)
         if transport is self.transport:
-            if self.driver is not None:
-                self.driver.session_refused(error)
+            if self.host is not None:
+                self.host.session_refused(error)
             transport.abort(error.close_code)
             self.end(DisconnectReason.TRANSPORT_ERROR)
         else:
@@ -429,8 +423,8 @@ class Session:
         self.poll = None
         if not told:
             self.application.session_closed(reason)
-        if self.driver is not None:
-            self.driver.session_ended(reason)
+        if self.host is not None:
+            self.host.session_ended(reason)
 
     # Time
 

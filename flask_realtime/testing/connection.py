@@ -11,7 +11,6 @@ from werkzeug.test import run_wsgi_app
 
 from ..backends.memory import MemoryTransport
 from ..backends.stage import Stage
-from ..context import SAVED_SESSION
 from ..gateways.wsgi import DRIVEN
 from ..mounting import state_of
 from ..protocol.errors import RemoteProtocolError
@@ -37,7 +36,7 @@ _stages: weakref.WeakKeyDictionary[Server, Stage] = weakref.WeakKeyDictionary()
 
 
 class Connection:
-    """One session after the other, each opened by a request that passes through the app (a :class:`.Driver`).
+    """One session after the other, each opened by a request that passes through the app (a :class:`.Host`).
 
     Nothing is patched: the transport is a list, and handlers run where the test calls.
 
@@ -70,6 +69,7 @@ class Connection:
         self._reader = PacketReader(self.server.serializer)
         self._transport = MemoryTransport(self._receive)
         self._failures: list[BaseException] = []
+        self._request_keys: frozenset[str] = frozenset()
 
     @property
     def alive(self) -> bool:
@@ -91,8 +91,9 @@ class Connection:
         self._transport = MemoryTransport(self._receive)
         engine = self.server.engine
         with engine.lock:
-            session = engine.open(self._transport, environ, driver=self)
+            session = engine.open(self._transport, environ, host=self)
             self.session = self._transport.session = session
+            self._request_keys = frozenset(environ)
             self._transport.wake()
         return session.sid
 
@@ -107,10 +108,11 @@ class Connection:
         assert self.session is not None
         with self.server.engine.lock:
             kept = self.session.environ
-            if SAVED_SESSION in kept:
-                environ[SAVED_SESSION] = kept[SAVED_SESSION]
-            kept.clear()
+            # What was put there since, the client's copy of the user's session for one, stays.
+            for key in self._request_keys:
+                kept.pop(key, None)
             kept.update(environ)
+            self._request_keys = frozenset(environ)
         return self.session.sid
 
     def _request(
@@ -216,27 +218,27 @@ class Connection:
         socket = None if client is None else client.sockets.get(namespace)
         return None if socket is None else socket.sid
 
-    # Driver
+    # Host
 
-    def submit(self, function: Callable[..., None], *args: Any) -> None:
-        """See :class:`.Driver`."""
+    def __call__(self, function: Callable[..., None], *args: Any) -> None:
+        """See :class:`.Host`."""
         self.stage.submit(function, *args)
 
     def settle(self) -> None:
-        """See :class:`.Driver`."""
+        """See :class:`.Host`."""
         self.stage.settle()
 
     def handler_failed(self, error: BaseException) -> None:
-        """See :class:`.Driver`."""
+        """See :class:`.Host`."""
         self._failures.append(error)
         self.stage.notify()
 
     def session_refused(self, error: RemoteProtocolError) -> None:
-        """See :class:`.Driver`."""
+        """See :class:`.Host`."""
         self.error = error.message
 
     def session_ended(self, reason: DisconnectReason) -> None:
-        """See :class:`.Driver`."""
+        """See :class:`.Host`."""
         self._ended(reason)
         self.stage.notify()
 

@@ -466,6 +466,34 @@ class TestAnswers:
         task.join(5)
         assert answers == ["late"]
 
+    @pytest.mark.parametrize("answer", [object(), lambda: object()])
+    def test_an_answer_that_cannot_be_sent(
+        self, socketio: SocketIO, connect: Connect, answer: object
+    ) -> None:
+        client = connect()
+        client.answer("question", answer)
+        socketio.emit("question", callback=lambda: None)
+        with pytest.raises(TypeError, match="can't be sent"):
+            client.wait_for("never")
+
+    def test_by_hand_it_can_be_tried_again(self, socketio: SocketIO, connect: Connect) -> None:
+        client = connect()
+        answers: list[Any] = []
+        socketio.emit("question", callback=answers.append)
+        question = client.wait_for("question")
+        with pytest.raises(TypeError):
+            client.acknowledge(question, object())
+        client.acknowledge(question, 1)
+        assert answers == [1]
+
+    def test_by_hand_when_it_is_too_late(self, socketio: SocketIO, connect: Connect) -> None:
+        client = connect()
+        socketio.emit("question", callback=lambda: None)
+        question = client.wait_for("question")
+        client.disconnect()
+        with pytest.raises(RuntimeError, match="not connected"):
+            client.acknowledge(question, 1)
+
     def test_by_hand(self, socketio: SocketIO, connect: Connect) -> None:
         client = connect()
         answers: list[Any] = []
