@@ -81,9 +81,9 @@ class LiveServer:
         return any(state.middleware.is_ours(path) for state in self._states)
 
     def stop(self) -> None:
-        """Send real clients away, wait for their handlers, and stop. It may be started again.
+        """Send real clients away, wait for their handlers (``drain_timeout`` at most), and stop.
 
-        :raises RuntimeError: the server does not end.
+        It may be started again. One that does not run may be stopped too.
         """
         server, task, sock = self._server, self._task, self._sock
         if server is None or task is None or sock is None:
