@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import Require
 from flask.cli import FlaskGroup
 from migration.project import Project
+from requiring import Require
 
 from flask_realtime.cli import realtime
 

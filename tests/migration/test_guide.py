@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Require
+from requiring import Require
 from servers import PACKAGE_PATH
 
 SCRIPT = Path(__file__).with_name("behaviour.py")
