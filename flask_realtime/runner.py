@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .context import EventScope
+from .context import EventScope, ManagedSessions, Sessions, SharedSessions
 from .exceptions import ConnectionRefusedError
 from .server.inbox import awaited, completed
 from .types import Handler
@@ -24,16 +24,18 @@ class HandlerRunner:
     def __init__(self, socketio: SocketIO, config: ServerConfig) -> None:
         self._socketio = socketio
         self._config = config
+        self._managed_sessions = ManagedSessions()
+        self._shared_sessions = SharedSessions(config.make_logger())
 
     def run(self, socket: Socket, function: Handler, message: str | None, args: list[Any]) -> Any:
         """See :class:`.server.Runner`."""
         call = partial(self._call, socket.namespace, function)
-        return self._scope(socket).run(call, message, args, self._manage_session)
+        return self._scope(socket).run(call, message, args, self._sessions)
 
     async def run_async(self, socket: Socket, function: Handler, message: str | None, args: list[Any]) -> Any:
         """See :class:`.server.Runner`."""
         call = partial(self._call_async, socket.namespace, function)
-        return await self._scope(socket).run_async(call, message, args, self._manage_session)
+        return await self._scope(socket).run_async(call, message, args, self._sessions)
 
     @staticmethod
     def _scope(socket: Socket) -> EventScope:
@@ -43,9 +45,10 @@ class HandlerRunner:
         return scope
 
     @property
-    def _manage_session(self) -> bool:
+    def _sessions(self) -> Sessions:
         override = self._socketio.manage_session_override
-        return self._config.manage_session if override is None else override
+        managed = self._config.manage_session if override is None else override
+        return self._managed_sessions if managed else self._shared_sessions
 
     # Inside the event's context
 
