@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.exceptions import HTTPException
+
 from .context import EventScope, ManagedSessions, Sessions, SharedSessions
 from .exceptions import ConnectionRefusedError
+from .http_answers import checked, refusal
 from .server.inbox import awaited, completed
 from .types import Handler
 
@@ -30,12 +33,24 @@ class HandlerRunner:
     def run(self, socket: Socket, function: Handler, message: str | None, args: list[Any]) -> Any:
         """See :class:`.server.Runner`."""
         call = partial(self._call, socket.namespace, function)
-        return self._scope(socket).run(call, message, args, self._sessions)
+        try:
+            result = self._scope(socket).run(call, message, args, self._sessions)
+        except HTTPException as error:
+            if message != "connect":
+                raise
+            raise refusal(error) from error
+        return checked(result) if message == "connect" else result
 
     async def run_async(self, socket: Socket, function: Handler, message: str | None, args: list[Any]) -> Any:
         """See :class:`.server.Runner`."""
         call = partial(self._call_async, socket.namespace, function)
-        return await self._scope(socket).run_async(call, message, args, self._sessions)
+        try:
+            result = await self._scope(socket).run_async(call, message, args, self._sessions)
+        except HTTPException as error:
+            if message != "connect":
+                raise
+            raise refusal(error) from error
+        return checked(result) if message == "connect" else result
 
     @staticmethod
     def _scope(socket: Socket) -> EventScope:

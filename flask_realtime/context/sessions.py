@@ -19,10 +19,10 @@ __all__ = ["ManagedSession", "ManagedSessions", "Sessions", "SharedSessions"]
 SAVED_SESSION = "saved_session"
 
 LOST = (
-    "app %r: a handler of event %r has changed the session, and the change is lost: it would have to reach"
-    " the browser in a cookie, but an event has no response that could carry one. Either keep sessions on"
-    " the server (Flask-Session, say), begun by a request before the client connects; or change the session"
-    " in views only; or use manage_session=True, for a session of the connection's own. (This is said once.)"
+    "app %r: the session was changed in event %r, and the change is lost: it would have to reach the browser"
+    " in a cookie, but an event has no response that could carry one. Either keep sessions on the server"
+    " (Flask-Session, say), begun by a request before the client connects; or change the session in views"
+    " only; or use manage_session=True, for a session of the connection's own. (This is said once.)"
 )
 
 

@@ -228,7 +228,7 @@ class TestTeardown:
         socketio.on_event("event", lambda: None)
         client = connect()
         # Flask 3.2 collects the errors of teardown functions in a group.
-        with pytest.raises(Exception, match="on purpose|during context teardown"):
+        with pytest.raises(Exception, match=r"on purpose|during context teardown"):
             client.emit("event")
         assert not flask.has_app_context()
 
