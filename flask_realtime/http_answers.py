@@ -1,7 +1,7 @@
-"""What answers a request: in a connect handler it refuses the client.
+"""What answers a request, ``abort(401)`` say, or the redirect of a decorator that is made for views.
 
-``abort(401)``, say, or the redirect of a decorator that is made for views. To let the client in would be the
-opposite of what was meant.
+In a handler it refuses the event; in a connect handler, the client. To let the client in would be the opposite of
+what was meant.
 """
 
 from __future__ import annotations
@@ -11,30 +11,35 @@ from typing import Any
 from werkzeug.exceptions import HTTPException
 from werkzeug.sansio.response import Response
 
-from .exceptions import ConnectionRefusedError
+from .exceptions import EventRefusedError
 
-__all__ = ["checked", "refusal"]
+__all__ = ["checked", "is_refusal", "refusal"]
 
 
-def refusal(error: HTTPException) -> ConnectionRefusedError:
-    """``abort(401, "Log in first")``: ``{"message": "Log in first", "data": {"code": 401}}``."""
-    if error.response is not None and error.code is None:
+def is_refusal(error: HTTPException) -> bool:
+    """Whether it is the client's fault, as the status says; ``abort(500)`` is a failure."""
+    return error.code is None or error.code < 500
+
+
+def refusal(error: HTTPException) -> EventRefusedError:
+    """For ``abort(401, "Log in first")``: the message ``"Log in first"``, and ``{"code": 401}``."""
+    if error.code is None and error.response is not None:
         return _refusal_by(error.response)
-    return ConnectionRefusedError(str(error.description or error.name), {"code": error.code})
+    return EventRefusedError(str(error.description or error.name), {"code": error.code})
 
 
 def checked(result: Any) -> Any:
     """What a connect handler has returned.
 
-    :raises ConnectionRefusedError: it is a response.
+    :raises EventRefusedError: it is a response.
     """
     if isinstance(result, Response):
         raise _refusal_by(result)
     return result
 
 
-def _refusal_by(response: Any) -> ConnectionRefusedError:
+def _refusal_by(response: Any) -> EventRefusedError:
     data = {"code": response.status_code}
     if "Location" in response.headers:
         data["location"] = response.headers["Location"]
-    return ConnectionRefusedError(response.status, data)
+    return EventRefusedError(response.status, data)
