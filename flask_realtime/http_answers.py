@@ -1,6 +1,6 @@
 """What answers a request, ``abort(401)`` say, or the redirect of a decorator that is made for views.
 
-In a handler it refuses the event; in a connect handler, the client. To let the client in would be the opposite of
+In a handler it refuses the event; in a connect handler, the client: to let it in would be the opposite of
 what was meant.
 """
 

@@ -21,8 +21,8 @@ from flask_login import (
 )
 from flask_session import Session
 from integrations.conftest import Connect, RealClient, Style, cookies_of
-from werkzeug.exceptions import Unauthorized
 
+import flask_realtime
 from flask_realtime import ConnectionRefusedError, Namespace, SocketIO, disconnect, emit
 
 
@@ -276,8 +276,20 @@ def test_a_guard_of_the_apps_own(
     assert not client.is_connected()
 
 
-class TestLoginRequired:
-    """It is made for views: it aborts or redirects."""
+def test_our_login_required(socketio: SocketIO, connect: Connect, http: FlaskClient, style: Style) -> None:
+    @socketio.on("secret")
+    @flask_realtime.login_required
+    @style
+    def secret() -> str:
+        return f"for {me()}"
+
+    assert connect().emit("secret", callback=True) == {"error": {"message": "Login required"}}
+    http.get("/login/ada")
+    assert connect(flask_test_client=http).emit("secret", callback=True) == "for ada"
+
+
+class TestTheirLoginRequired:
+    """Flask-Login's own is made for views: it aborts or redirects."""
 
     @pytest.fixture
     def called(self, socketio: SocketIO, style: Style) -> list[str]:
@@ -319,13 +331,12 @@ class TestLoginRequired:
         assert "Traceback" not in caplog.text
 
     def test_on_an_event_the_handler_does_not_run(
-        self, app: Flask, socketio: SocketIO, users: Users, connect: Connect, style: Style
+        self, socketio: SocketIO, users: Users, connect: Connect, style: Style
     ) -> None:
         ran: list[int] = []
         socketio.on_event("secret", login_required(style(lambda: ran.append(1))))
-        client = connect()
-        with pytest.raises(Unauthorized):
-            client.emit("secret")
+        answer = connect().emit("secret", callback=True)
+        assert answer["error"]["data"] == {"code": 401}
         assert ran == []
 
 
