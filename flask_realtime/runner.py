@@ -6,12 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.exceptions import HTTPException
-
 from .context import EventScope, ManagedSessions, Sessions, SharedSessions
 from .exceptions import EventRefusedError
 from .hooks import HookedCall
-from .http_answers import checked, is_refusal, refusal
 from .server.inbox import awaited, completed
 from .types import Handler
 
@@ -46,13 +43,7 @@ class HandlerRunner:
         call: Callable[..., Any] = partial(self._settle, socket, group)
         if around := self._around(socket, message, group):
             call = partial(HookedCall(around, message or "", socket.client.server).run, call)
-        try:
-            result = self._scope(socket).run(partial(call, function), message, args, self._sessions)
-        except HTTPException as error:
-            if not is_refusal(error):
-                raise
-            raise refusal(error) from error
-        return checked(result) if message == "connect" else result
+        return self._scope(socket).run(partial(call, function), message, args, self._sessions)
 
     async def run_async(
         self,
@@ -67,13 +58,7 @@ class HandlerRunner:
         if around := self._around(socket, message, group):
             call = partial(HookedCall(around, message or "", socket.client.server).run_async, call)
         run = self._scope(socket).run_async
-        try:
-            result = await run(partial(call, function), message, args, self._sessions)
-        except HTTPException as error:
-            if not is_refusal(error):
-                raise
-            raise refusal(error) from error
-        return checked(result) if message == "connect" else result
+        return await run(partial(call, function), message, args, self._sessions)
 
     def attends(self, namespace: str) -> bool:
         """See :class:`.server.Runner`."""

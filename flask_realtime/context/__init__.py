@@ -9,11 +9,12 @@ event, as after every request: database sessions depend on them.
 
 ::
 
-    scope       what the events of a client share, and how one is run
-    sessions    which session handlers see
-    part        what the context of an event has, with any Flask
-    split       that context for Flask before 3.2, which has one for the app and one for the request
-    merged      that context for Flask from 3.2 on, which has one for both
+    scope           what the events of a client share, and how one is run
+    sessions        which session handlers see
+    http_answers    what abort() and a redirect do in a handler
+    part            what the context of an event has, with any Flask
+    split           that context for Flask before 3.2, which has one for the app and one for the request
+    merged          that context for Flask from 3.2 on, which has one for both
 """
 
 from __future__ import annotations

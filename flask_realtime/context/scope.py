@@ -11,6 +11,7 @@ import flask.globals
 from flask import Flask, Request
 from werkzeug.exceptions import HTTPException
 
+from .http_answers import check, is_refusal, refusal
 from .sessions import Sessions
 
 if TYPE_CHECKING:
@@ -86,7 +87,14 @@ class EventScope:
         """``function(*args)`` in a fresh context; the app's teardown functions run after it."""
         with EventContext(self, self.request(message, args), sessions) as context:
             sessions.begin(context)
-            result = function(*args)
+            try:
+                result = function(*args)
+                if message == "connect":
+                    check(result)
+            except HTTPException as error:
+                if not is_refusal(error):
+                    raise
+                raise refusal(error) from error
             sessions.end(context)
             return result
 
@@ -96,6 +104,13 @@ class EventScope:
         """:meth:`run` for a coroutine function."""
         with EventContext(self, self.request(message, args), sessions) as context:
             sessions.begin(context)
-            result = await function(*args)
+            try:
+                result = await function(*args)
+                if message == "connect":
+                    check(result)
+            except HTTPException as error:
+                if not is_refusal(error):
+                    raise
+                raise refusal(error) from error
             sessions.end(context)
             return result

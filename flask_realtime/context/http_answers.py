@@ -11,9 +11,9 @@ from typing import Any
 from werkzeug.exceptions import HTTPException
 from werkzeug.sansio.response import Response
 
-from .exceptions import EventRefusedError
+from ..exceptions import EventRefusedError
 
-__all__ = ["checked", "is_refusal", "refusal"]
+__all__ = ["check", "is_refusal", "refusal"]
 
 
 def is_refusal(error: HTTPException) -> bool:
@@ -22,20 +22,22 @@ def is_refusal(error: HTTPException) -> bool:
 
 
 def refusal(error: HTTPException) -> EventRefusedError:
-    """For ``abort(401, "Log in first")``: the message ``"Log in first"``, and ``{"code": 401}``."""
+    """For ``abort(401, "Log in first")``: the message ``"Log in first"``, and ``{"code": 401}``.
+
+    To be called in the event's context: the text may be a translation that is made when it is asked for.
+    """
     if error.code is None and error.response is not None:
         return _refusal_by(error.response)
     return EventRefusedError(str(error.description or error.name), {"code": error.code})
 
 
-def checked(result: Any) -> Any:
+def check(result: Any) -> None:
     """What a connect handler has returned.
 
     :raises EventRefusedError: it is a response.
     """
     if isinstance(result, Response):
         raise _refusal_by(result)
-    return result
 
 
 def _refusal_by(response: Any) -> EventRefusedError:
