@@ -8,7 +8,7 @@ from flask import Request
 from flask.ctx import AppContext
 from flask.globals import _cv_app
 from flask.sessions import SessionMixin
-from flask.signals import appcontext_pushed
+from flask.signals import appcontext_popped, appcontext_pushed
 
 from .part import EventPart
 
@@ -48,3 +48,22 @@ class EventContext(EventPart, AppContext):  # type: ignore[override]
         self._cv_token = _cv_app.set(self)
         if appcontext_pushed.receivers:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+
+    def pop(self, exc: BaseException | None = None) -> None:
+        if not self._torn_down or self._push_count > 1:
+            super().pop(exc)
+            return
+        self._push_count = 0
+        _cv_app.reset(self._cv_token)
+        self._cv_token = None
+        if appcontext_popped.receivers:
+            appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
+
+    def tear_down(self, exc: BaseException | None) -> None:
+        """Run the app's teardown functions now, and not when the context is popped."""
+        self._torn_down = True
+        app: Any = self.app
+        try:
+            app.do_teardown_request(self, exc)
+        finally:
+            app.do_teardown_appcontext(self, exc)

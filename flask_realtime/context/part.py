@@ -23,6 +23,8 @@ class EventPart:
     sessions: Sessions
     #: None until it is asked for
     _session: SessionMixin | None
+    #: the app's teardown functions have run already
+    _torn_down = False
 
     @property
     def url_adapter(self) -> Any:

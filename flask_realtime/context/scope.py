@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ import flask.globals
 from flask import Flask, Request
 from werkzeug.exceptions import HTTPException
 
+from ..server.dispatcher import is_async
+from ..server.inbox import in_thread
 from .http_answers import check, is_refusal, refusal
 from .sessions import Sessions
 
@@ -46,11 +49,13 @@ def slim_environ(app: Flask, environ: dict[str, Any]) -> dict[str, Any]:
 class EventScope:
     """What the events of one socket share."""
 
-    __slots__ = ("_template", "_url_adapter", "app", "environ")
+    __slots__ = ("_server", "_tears_down_async", "_template", "_url_adapter", "app", "environ")
 
     def __init__(self, socket: Socket) -> None:
         self.environ: dict[str, Any] = socket.client.session.environ
         self.app: Flask = self.environ["flask.app"]
+        self._server = socket.client.server
+        self._tears_down_async = _tears_down_async(self.app)
         self._template = self._make_template(socket)
         self._url_adapter: Any = None
 
@@ -102,15 +107,34 @@ class EventScope:
         self, function: Callable[..., Any], message: str | None, args: list[Any], sessions: Sessions
     ) -> Any:
         """:meth:`run` for a coroutine function."""
-        with EventContext(self, self.request(message, args), sessions) as context:
+        context = EventContext(self, self.request(message, args), sessions)
+        error: BaseException | None = None
+        context.push()
+        try:
             sessions.begin(context)
             try:
                 result = await function(*args)
                 if message == "connect":
                     check(result)
-            except HTTPException as error:
-                if not is_refusal(error):
+            except HTTPException as raised:
+                if not is_refusal(raised):
                     raise
-                raise refusal(error) from error
+                raise refusal(raised) from raised
             sessions.end(context)
             return result
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            try:
+                if self._tears_down_async:
+                    # Flask waits for a coroutine function, which an event loop must not.
+                    await in_thread(self._server.backend, partial(context.tear_down, error))
+            finally:
+                context.pop(error)
+
+
+def _tears_down_async(app: Flask) -> bool:
+    """Whether teardown functions of the app are coroutine functions."""
+    functions = [*app.teardown_request_funcs.get(None, ()), *app.teardown_appcontext_funcs]
+    return any(is_async(function) for function in functions)

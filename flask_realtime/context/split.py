@@ -72,11 +72,11 @@ class EventContext(EventPart, RequestContext):  # type: ignore[override]
         app = self.app
         token, app_context = self._cv_tokens[-1]
         try:
-            if len(self._cv_tokens) == 1:
+            if len(self._cv_tokens) == 1 and not self._torn_down:
                 app.do_teardown_request(exc)
         finally:
             try:
-                if app_context is not None:
+                if app_context is not None and not self._torn_down:
                     app.do_teardown_appcontext(exc)
             finally:
                 self._cv_tokens.pop()
@@ -85,6 +85,14 @@ class EventContext(EventPart, RequestContext):  # type: ignore[override]
                     _cv_app.reset(app_context._cv_tokens.pop())
                     if appcontext_popped.receivers:
                         appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
+
+    def tear_down(self, exc: BaseException | None) -> None:
+        """Run the app's teardown functions now, and not when the context is popped."""
+        self._torn_down = True
+        try:
+            self.app.do_teardown_request(exc)
+        finally:
+            self.app.do_teardown_appcontext(exc)
 
     def __enter__(self) -> EventContext:
         self.push()
