@@ -5,6 +5,7 @@ from __future__ import annotations
 import monkey_patching  # noqa: F401 - before anything that it replaces
 
 # isort: split
+import importlib.util
 import os
 
 from app_options import command_line, configure_logging, socketio_options
@@ -108,6 +109,8 @@ def ask():
 def failed(error):
     return isinstance(error, LookupError) and count() >= 0
 
+
+asgi_app = socketio.asgi_app(app) if importlib.util.find_spec("a2wsgi") else None
 
 if __name__ == "__main__":
     port, options = command_line()

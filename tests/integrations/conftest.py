@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from flask.testing import FlaskClient
 
 from flask_realtime import SocketIO, SocketIOTestClient
 
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "integrations.md"
 Connect = Callable[..., SocketIOTestClient]
 #: turns a function into a handler
 Style = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -70,6 +73,16 @@ def url(app: Flask, socketio: SocketIO) -> Iterator[str]:
     """Where the app is served by a real server."""
     with serve(app) as url:
         yield url
+
+
+def documented(name: str, **names: Any) -> dict[str, Any]:
+    """Run the block of docs/integrations.md that is marked ``<!-- tested: name -->``; what it defines."""
+    marked = re.findall(
+        rf"<!-- tested: {name} -->\n```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL
+    )
+    assert len(marked) == 1, f"{len(marked)} blocks of {DOCUMENTATION.name} are marked 'tested: {name}'"
+    exec(marked[0], names)
+    return names
 
 
 def cookies_of(http: FlaskClient) -> dict[str, str]:

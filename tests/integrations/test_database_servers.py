@@ -33,7 +33,9 @@ def talk(url: str) -> int:
     return answered
 
 
-@pytest.mark.parametrize("name", ["werkzeug", "gunicorn-gthread", "gevent-patched", "gunicorn-gevent"])
+@pytest.mark.parametrize(
+    "name", ["werkzeug", "gunicorn-gthread", "gevent-patched", "gunicorn-gevent", "uvicorn"]
+)
 def test_every_connection_is_given_back(
     name: str, tmp_path: Path, require: Callable[[str, object], None]
 ) -> None:

@@ -19,10 +19,10 @@ from flask_jwt_extended import (
     verify_jwt_in_request,
 )
 from flask_jwt_extended.exceptions import JWTExtendedException
-from integrations.conftest import Connect, RealClient, Style
+from integrations.conftest import Connect, RealClient, Style, documented
 from jwt import PyJWTError
 
-from flask_realtime import ConnectionRefusedError, EventRefusedError, SocketIO
+from flask_realtime import EventRefusedError, SocketIO
 
 USERS = {"ada": "Ada Lovelace", "bob": "Bob"}
 
@@ -52,16 +52,8 @@ def expired_token(app: Flask) -> str:
 
 @pytest.fixture(autouse=True)
 def handlers(socketio: SocketIO, style: Style) -> None:
-    @socketio.on("connect")
-    @style
-    def connect(auth: dict[str, str] | None) -> None:
-        """The recipe of the documentation."""
-        if auth and "token" in auth:
-            request.environ["HTTP_AUTHORIZATION"] = f"Bearer {auth['token']}"
-        try:
-            verify_jwt_in_request()
-        except (JWTExtendedException, PyJWTError) as error:
-            raise ConnectionRefusedError("invalid token", str(error)) from error
+    recipe = documented("jwt", socketio=socketio)["connect"]
+    socketio.on_event("connect", style(recipe))
 
     @socketio.on("who")
     @style

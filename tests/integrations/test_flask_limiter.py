@@ -12,10 +12,9 @@ import redis
 from flask import Flask, request, session
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
-from integrations.conftest import Connect, RealClient, Style
-from limits import parse_many
+from integrations.conftest import Connect, RealClient, Style, documented
 
-from flask_realtime import SocketIO, guard
+from flask_realtime import SocketIO
 from flask_realtime.guards import Guard
 
 Limit = Callable[..., Guard]
@@ -42,7 +41,7 @@ def limiter(
         app=app,
         storage_uri="redis://127.0.0.1:6379",
         strategy="moving-window",
-        key_prefix=prefix,
+        storage_options={"key_prefix": prefix},
     )
     for key in server.scan_iter(f"*{prefix}*"):
         server.delete(key)
@@ -51,19 +50,8 @@ def limiter(
 
 @pytest.fixture
 def limit(limiter: Limiter) -> Limit:
-    """The recipe of the documentation."""
-    prefix = uuid.uuid4().hex  # the tests share a server
-
-    def limit(rule: str, key: Callable[[], Any] = get_remote_address) -> Guard:
-        limits = parse_many(rule)
-
-        def allowed() -> bool:
-            event = prefix + request.event["message"]  # type: ignore[attr-defined]
-            return all(limiter.limiter.hit(one, event, key()) for one in limits)
-
-        return guard(allowed, "Too many events", {"limit": rule})
-
-    return limit
+    recipe: Limit = documented("limiter", limiter=limiter)["limit"]
+    return recipe
 
 
 def answers(client: Any, event: str, count: int) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import flask
 import pytest
+from acceptance import wire
 from cachelib import FileSystemCache
 from flask import Flask, session
 from flask.testing import FlaskClient
@@ -116,7 +117,7 @@ def test_in_error_handlers_and_callbacks(
         assert client.call("fail") == ["error handler", "ada"]
         client.client.emit("ask")
         question = client.client.receive()
-        client.client.send(3, ["the answer"], id=question.id)
+        client.client.send(wire.ACK, ["the answer"], id=question.id)
         assert client.call("me") == "ada"  # handlers run in order: the callback has returned
     assert seen == [("the answer", "ada")]
 
@@ -184,6 +185,26 @@ def test_request_loader(users: Users, connect: Connect) -> None:
 
     assert connect(headers={"X-User": "bob"}).emit("me", callback=True) == "bob"
     assert connect().emit("me", callback=True) == "nobody"
+
+
+def test_a_logout_that_takes_effect_at_once(
+    app: Flask, socketio: SocketIO, http: FlaskClient, style: Style, url: str
+) -> None:
+    sids: set[str] = set()
+    socketio.on_event("connect", style(lambda: sids.add(flask.request.sid)))  # type: ignore[attr-defined]
+
+    @app.route("/logout-everywhere")
+    def logout_everywhere() -> str:
+        logout_user()
+        for sid in sids:
+            disconnect(sid, namespace="/")
+        return ""
+
+    http.get("/login/ada")
+    with RealClient(url, cookies_of(http)) as client:
+        assert client.call("me") == "ada"
+        http.get("/logout-everywhere")
+        assert client.client.receive().kind == wire.DISCONNECT
 
 
 class TestLoggingInAndOut:

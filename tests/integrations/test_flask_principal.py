@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import flask
 import pytest
 from cachelib import FileSystemCache
 from flask import Flask, current_app, g, session
 from flask.testing import FlaskClient
 from flask_principal import (
-    AnonymousIdentity,
     Identity,
     Permission,
     PermissionDenied,
@@ -18,10 +16,9 @@ from flask_principal import (
     RoleNeed,
     identity_changed,
     identity_loaded,
-    session_identity_loader,
 )
 from flask_session import Session
-from integrations.conftest import Connect, RealClient, Style, cookies_of
+from integrations.conftest import Connect, RealClient, Style, cookies_of, documented
 
 from flask_realtime import EventRefusedError, SocketIO, guard
 
@@ -53,12 +50,7 @@ def http(app: Flask) -> FlaskClient:
 
 @pytest.fixture(autouse=True)
 def handlers(socketio: SocketIO, style: Style) -> None:
-    @socketio.before_event
-    @style
-    def load_identity() -> None:
-        """The recipe of the documentation."""
-        g.identity = session_identity_loader() or AnonymousIdentity()
-        identity_loaded.send(flask.current_app._get_current_object(), identity=g.identity)  # type: ignore[attr-defined]
+    documented("principal", socketio=socketio)
 
     @socketio.on("who")
     @style

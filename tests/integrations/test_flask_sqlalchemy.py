@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -252,6 +253,18 @@ def test_beside_other_teardown_functions(
 
     connect().emit("event")
     assert seen == [1, 1]
+    store.assert_nothing_in_use()
+
+
+def test_in_a_thread_of_a_coroutine(socketio: SocketIO, connect: Connect, store: Database) -> None:
+    """The session is the event's there, too."""
+
+    @socketio.on("event")
+    async def handler() -> bool:
+        session = await asyncio.to_thread(lambda: store.add("text") and store.db.session())
+        return session is store.db.session()
+
+    assert connect().emit("event", callback=True) is True
     store.assert_nothing_in_use()
 
 
