@@ -256,6 +256,19 @@ def test_beside_other_teardown_functions(
     store.assert_nothing_in_use()
 
 
+def test_get_or_404(socketio: SocketIO, connect: Connect, store: Database, style: Style) -> None:
+    @socketio.on("read")
+    @style
+    def read(number: int) -> str:
+        text: str = store.db.get_or_404(store.Note, number, description="no such note").text
+        return text
+
+    client = connect()
+    refusal = {"error": {"message": "no such note", "data": {"code": 404}}}
+    assert client.emit("read", 1, callback=True) == refusal
+    store.assert_nothing_in_use()
+
+
 def test_in_a_thread_of_a_coroutine(socketio: SocketIO, connect: Connect, store: Database) -> None:
     """The session is the event's there, too."""
 
