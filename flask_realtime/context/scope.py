@@ -132,6 +132,7 @@ class EventScope:
                     await in_thread(self._server.backend, partial(context.tear_down, error))
             finally:
                 context.pop(error)
+                error = None  # it holds this frame
 
 
 def _tears_down_async(app: Flask) -> bool:

@@ -112,7 +112,7 @@ def _is_lost(context: EventPart, session: SessionMixin, response: Response) -> b
 def _sends_nothing_new(request: Request, response: Response) -> bool:
     """Whether the browser has the cookies already that the response would set."""
     for header in response.headers.getlist("Set-Cookie"):
-        name, value = next(iter(parse_cookie(header).items()))
-        if request.cookies.get(name) != value:
+        name, value = next(iter(parse_cookie(header).items()), (None, None))
+        if name is not None and request.cookies.get(name) != value:
             return False
     return True

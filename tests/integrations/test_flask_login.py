@@ -170,6 +170,7 @@ def test_a_deleted_user_is_nobody_at_once(users: Users, http: FlaskClient, conne
     assert client.emit("me", callback=True) == "nobody"
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # Flask-Login's own
 def test_the_remember_cookie(http: FlaskClient, connect: Connect) -> None:
     http.get("/login/ada?remember=1")
     http.delete_cookie("session")
