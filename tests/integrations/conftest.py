@@ -14,8 +14,11 @@ from acceptance import wire
 from extension.live import serve
 from flask import Flask
 from flask.testing import FlaskClient
+from integrations.stores import database_url, postgresql, redis_url
 
 from flask_realtime import SocketIO, SocketIOTestClient
+
+__all__ = ["database_url", "postgresql", "redis_url"]  # fixtures
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "integrations.md"
 Connect = Callable[..., SocketIOTestClient]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import requests
 from acceptance import wire
 from integrations.conftest import RealClient
-from integrations.databases import database
 from server_pool import check_available
 from servers import KINDS, start
 
@@ -37,13 +35,12 @@ def talk(url: str) -> int:
     "name", ["werkzeug", "gunicorn-gthread", "gevent-patched", "gunicorn-gevent", "uvicorn"]
 )
 def test_every_connection_is_given_back(
-    name: str, tmp_path: Path, require: Callable[[str, object], None]
+    name: str, database_url: str, require: Callable[[str, object], None]
 ) -> None:
     kind = KINDS[name]
     check_available(kind, require)
     with (
-        database("postgresql", tmp_path, require) as url,
-        start(kind, "database_app", {"APP_DATABASE": url}) as server,
+        start(kind, "database_app", {"APP_DATABASE": database_url}) as server,
         ThreadPoolExecutor(CLIENTS) as threads,
     ):
         answered = list(threads.map(talk, [server.url] * CLIENTS))

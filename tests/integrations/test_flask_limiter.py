@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-import redis
 from flask import Flask, request, session
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -24,28 +23,16 @@ REFUSED = {"error": {"message": "Too many events", "data": {"limit": TWO}}}
 
 
 @pytest.fixture(params=["memory", "redis"])
-def limiter(
-    request: pytest.FixtureRequest, app: Flask, require: Callable[[str, object], None]
-) -> Iterator[Limiter]:
+def limiter(request: pytest.FixtureRequest, app: Flask) -> Limiter:
     if request.param == "memory":
-        yield Limiter(get_remote_address, app=app, storage_uri="memory://")
-        return
-    server = redis.Redis(host="127.0.0.1", port=6379)
-    try:
-        server.ping()
-    except redis.ConnectionError:
-        require("Redis at 127.0.0.1:6379", False)
-    prefix = uuid.uuid4().hex
-    yield Limiter(
+        return Limiter(get_remote_address, app=app, storage_uri="memory://")
+    return Limiter(
         get_remote_address,
         app=app,
-        storage_uri="redis://127.0.0.1:6379",
+        storage_uri=request.getfixturevalue("redis_url"),
+        storage_options={"key_prefix": uuid.uuid4().hex},
         strategy="moving-window",
-        storage_options={"key_prefix": prefix},
     )
-    for key in server.scan_iter(f"*{prefix}*"):
-        server.delete(key)
-    server.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pytest
 import redis
 from cachelib import FileSystemCache
 from extension.live import serve
-from flask import Flask, session
+from flask import Flask, copy_current_request_context, session
 from flask.testing import FlaskClient
 from flask_session import Session
 from integrations.conftest import Connect, RealClient, Style, cookies_of
@@ -21,34 +22,20 @@ from integrations.conftest import Connect, RealClient, Style, cookies_of
 from flask_realtime import SocketIO
 
 
-@pytest.fixture(scope="module")
-def redis_server(require: Any) -> Iterator[redis.Redis]:
-    client = redis.Redis(host="127.0.0.1", port=6379)
-    try:
-        client.ping()
-    except redis.ConnectionError:
-        require("Redis at 127.0.0.1:6379", False)
-    yield client
-    client.close()
-
-
 @pytest.fixture(params=["redis", "cachelib"])
 def store(request: pytest.FixtureRequest, app: Flask, tmp_path: Path) -> Iterator[None]:
     """The app keeps its sessions there."""
-    prefix = f"{uuid.uuid4().hex}:"
     app.config["SESSION_TYPE"] = request.param
-    app.config["SESSION_KEY_PREFIX"] = prefix
+    app.config["SESSION_KEY_PREFIX"] = f"{uuid.uuid4().hex}:"
     if request.param == "cachelib":
         app.config["SESSION_CACHELIB"] = FileSystemCache(str(tmp_path / "sessions"))
         Session(app)
         yield
         return
-    server: redis.Redis = request.getfixturevalue("redis_server")
-    app.config["SESSION_REDIS"] = server
-    Session(app)
-    yield
-    for key in server.scan_iter(prefix + "*"):
-        server.delete(key)
+    with redis.Redis.from_url(request.getfixturevalue("redis_url")) as client:
+        app.config["SESSION_REDIS"] = client
+        Session(app)
+        yield
 
 
 @pytest.fixture
@@ -169,6 +156,28 @@ def test_nobody_asks_nothing_is_loaded(
     assert loads == []
     client.emit("get")
     assert len(loads) == 1
+    client.emit("set", "color", "blue")
+    assert len(loads) == 2, "that it was saved where the browser finds it need not be proven"
+
+
+def test_a_copy_of_the_context_has_the_same(
+    socketio: SocketIO, http: FlaskClient, connect: Connect, style: Style
+) -> None:
+    """What a thread changes before the event ends is saved with it."""
+
+    @socketio.on("event")
+    @style
+    def handler() -> None:
+        @copy_current_request_context
+        def elsewhere() -> None:
+            session["size"] = 3
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+
+    connect(flask_test_client=http).emit("event")
+    assert http.get("/session").json == {"color": "red", "size": 3}
 
 
 def test_real_clients_and_requests_at_once(app: Flask, http: FlaskClient) -> None:

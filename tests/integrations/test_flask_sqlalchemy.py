@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from extension.live import serve
 from flask import Flask, g
 from flask_sqlalchemy import SQLAlchemy
 from integrations.conftest import Connect, RealClient, Style
-from integrations.databases import database
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from flask_realtime import ConnectionRefusedError, SocketIO, emit
@@ -71,13 +70,14 @@ class Database:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store(
-    request: pytest.FixtureRequest, app: Flask, tmp_path: Path, require: Callable[[str, object], None]
-) -> Iterator[Database]:
-    with database(request.param, tmp_path, require) as url:
-        store = Database(app, url)
-        yield store
-        store.engine.dispose()
+def store(request: pytest.FixtureRequest, app: Flask, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/test.db"
+    else:
+        url = request.getfixturevalue("database_url")
+    store = Database(app, url)
+    yield store
+    store.engine.dispose()
 
 
 def test_a_session_for_each_event(
