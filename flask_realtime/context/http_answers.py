@@ -17,8 +17,9 @@ __all__ = ["check", "is_refusal", "refusal"]
 
 
 def is_refusal(error: HTTPException) -> bool:
-    """Whether it is the client's fault, as the status says; ``abort(500)`` is a failure."""
-    return error.code is None or error.code < 500
+    """Whether it is meant for the client, as the status says; ``abort(500)`` is a failure."""
+    code = error.code if error.response is None else error.response.status_code
+    return code is None or code < 500
 
 
 def refusal(error: HTTPException) -> EventRefusedError:

@@ -14,7 +14,7 @@ from extension.live import SocketIOClient, serve
 from flask import Flask, current_app, g, request, session, url_for
 from flask.sessions import SecureCookieSession, SessionInterface, SessionMixin
 from flask.testing import FlaskClient
-from werkzeug.exceptions import InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError
 
 from flask_realtime import SocketIO, emit
 
@@ -328,9 +328,12 @@ class TestAbort:
             assert not client.is_connected(namespace)
             assert client.refusals[namespace]["data"] == data
 
-    def test_a_failure_refuses_it_and_is_one(self, socketio: SocketIO, connect: Connect) -> None:
-        socketio.on_event("connect", lambda: flask.abort(500))
-        with pytest.raises(InternalServerError):
+    @pytest.mark.parametrize("failure", [500, flask.Response("no", 503)])
+    def test_a_failure_refuses_it_and_is_one(
+        self, socketio: SocketIO, connect: Connect, failure: Any
+    ) -> None:
+        socketio.on_event("connect", lambda: flask.abort(failure))
+        with pytest.raises(HTTPException):
             connect()
 
 
