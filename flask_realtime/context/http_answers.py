@@ -13,7 +13,17 @@ from werkzeug.sansio.response import Response
 
 from ..exceptions import EventRefusedError
 
-__all__ = ["check", "is_refusal", "refusal"]
+__all__ = ["HTTPRefusedError", "check", "is_refusal", "original", "refusal"]
+
+
+class HTTPRefusedError(EventRefusedError):
+    """What :func:`refusal` makes of an HTTP error, which is its cause."""
+
+
+def original(error: Exception) -> Exception:
+    """The HTTP error, where this is what was made of it."""
+    cause = error.__cause__
+    return cause if isinstance(error, HTTPRefusedError) and isinstance(cause, Exception) else error
 
 
 def is_refusal(error: HTTPException) -> bool:
@@ -22,27 +32,27 @@ def is_refusal(error: HTTPException) -> bool:
     return code is None or code < 500
 
 
-def refusal(error: HTTPException) -> EventRefusedError:
+def refusal(error: HTTPException) -> HTTPRefusedError:
     """For ``abort(401, "Log in first")``: the message ``"Log in first"``, and ``{"code": 401}``.
 
     To be called in the event's context: the text may be a translation that is made when it is asked for.
     """
     if error.code is None and error.response is not None:
         return _refusal_by(error.response)
-    return EventRefusedError(str(error.description or error.name), {"code": error.code})
+    return HTTPRefusedError(str(error.description or error.name), {"code": error.code})
 
 
 def check(result: Any) -> None:
     """What a connect handler has returned.
 
-    :raises EventRefusedError: it is a response.
+    :raises HTTPRefusedError: it is a response.
     """
     if isinstance(result, Response):
         raise _refusal_by(result)
 
 
-def _refusal_by(response: Any) -> EventRefusedError:
+def _refusal_by(response: Any) -> HTTPRefusedError:
     data = {"code": response.status_code}
     if "Location" in response.headers:
         data["location"] = response.headers["Location"]
-    return EventRefusedError(response.status, data)
+    return HTTPRefusedError(response.status, data)

@@ -14,9 +14,9 @@ from extension.live import SocketIOClient, serve
 from flask import Flask, current_app, g, request, session, url_for
 from flask.sessions import SecureCookieSession, SessionInterface, SessionMixin
 from flask.testing import FlaskClient
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, NotFound
 
-from flask_realtime import SocketIO, emit
+from flask_realtime import EventRefusedError, Namespace, SocketIO, emit
 
 
 class TestRequest:
@@ -303,6 +303,26 @@ class TestAbort:
         socketio.on_event("event", lambda: flask.abort(403))
         socketio.on_error_default(lambda error: error.code)
         assert connect().emit("event", callback=True) == 403
+
+    def test_and_so_does_the_hook_of_a_class(self, socketio: SocketIO, connect: Connect) -> None:
+        class Handlers(Namespace):
+            def on_event(self) -> None:
+                flask.abort(403)
+
+            async def on_event_too(self) -> None:
+                flask.abort(403)
+
+            def on_refuse(self) -> None:
+                raise EventRefusedError("no") from NotFound()
+
+            def error(self, error: Exception) -> str:
+                return type(error).__name__
+
+        socketio.on_namespace(Handlers("/class"))
+        client = connect("/class")
+        for event in ("event", "event_too"):
+            assert client.emit(event, callback=True, namespace="/class") == "Forbidden"
+        assert client.emit("refuse", callback=True, namespace="/class") == {"error": {"message": "no"}}
 
     @pytest.mark.parametrize(
         ("answer", "data"),
