@@ -42,6 +42,9 @@ OUTCOMES = {
     "twenty_packets": (1, 21),
     "unknown_namespace": ('44/nope,"Unable to connect"', '44/nope,{"message":"Invalid namespace"}'),
     "event_named_connect": (["connect", "connect", "after"], ["connect"]),  # ours ends the session
+    "redirect_in_connect": (True, False),
+    "abort_in_a_handler": ("Forbidden", {"error": {"message": "not for you", "data": {"code": 403}}}),
+    "lost_session": (0, 1),
     "length_of_sid": (20, 16),
     "json_of_another_server": ('0{"SID"', '0{"sid"'),
 }
