@@ -15,8 +15,10 @@
 The layers, from the app down (imports go this way only)::
 
     extension, functions, namespace, context    what an app sees; Flask lives here
+    registry, hooks, groups, guards             handlers, and what runs around them
     run, servers, asgi                          the web servers that an app is served with
-    cli, doctor                                 ``flask realtime``
+    cli, doctor, migration                      ``flask realtime``
+    test_client, testing                        for the tests of apps
     gateways                                    HTTP, CORS, WSGI, ASGI: requests to the engine
     backends                                    loops, threads, greenlets, sockets: where waiting happens
     server                                      sessions, sockets, queues, acks: state without input or output
@@ -27,15 +29,19 @@ The layers, from the app down (imports go this way only)::
 from __future__ import annotations
 
 from .engineio import EngineIO
-from .exceptions import ConnectionRefusedError
+from .exceptions import ConnectionRefusedError, EventRefusedError
 from .extension import SocketIO
 from .functions import call, call_async, close_room, disconnect, emit, join_room, leave_room, rooms, send
+from .groups import EventGroup
+from .guards import guard, login_required, role_required
 from .namespace import Namespace
 from .test_client import SocketIOTestClient
 
 __all__ = [
     "ConnectionRefusedError",
     "EngineIO",
+    "EventGroup",
+    "EventRefusedError",
     "Namespace",
     "SocketIO",
     "SocketIOTestClient",
@@ -44,8 +50,11 @@ __all__ = [
     "close_room",
     "disconnect",
     "emit",
+    "guard",
     "join_room",
     "leave_room",
+    "login_required",
+    "role_required",
     "rooms",
     "send",
 ]

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
+from requiring import Require, found_or_skip
 
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, print_blob=True)
 settings.register_profile("long", settings.get_profile("dev"), max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
-Require = Callable[[str, object], None]
+# What these modules assert is shown as what a test asserts.
+pytest.register_assert_rewrite("acceptance", "extension", "matrix", "proxies")
 
-
-def _require(name: str, found: object) -> None:
-    if found:
-        return
-    if os.environ.get("REQUIRE_ALL") == "1":
-        pytest.fail(f"{name} is missing, and REQUIRE_ALL=1 says that nothing may be", pytrace=False)
-    pytest.skip(f"{name} is missing")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a shell, which our servers would inherit: some are stopped with Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +29,4 @@ def require() -> Require:
     Otherwise the test is skipped, by name; with ``REQUIRE_ALL=1`` in the
     environment, as on CI, it fails.
     """
-    return _require
+    return found_or_skip

@@ -10,6 +10,7 @@ from ..finding import Finding
 from ..situation import Situation
 
 __all__ = [
+    "check_cookie_session",
     "check_extension",
     "check_flask_run",
     "check_port",
@@ -18,17 +19,23 @@ __all__ = [
     "check_two_extensions",
 ]
 
+MIGRATE = "`flask realtime migrate`"
+
 
 def check_extension(s: Situation) -> Iterator[Finding]:
     if s.endpoints:
         return
-    theirs = type(s.app.extensions.get("socketio")).__module__.partition(".")[0] == "flask_socketio"
+    theirs = _is_theirs(s)
     yield Finding(
         "no-extension",
         "error",
         "no SocketIO is attached to this app" + (", only Flask-SocketIO's" if theirs else ""),
-        "Clients get 404 for /socket.io/, and never connect.",
-        "SocketIO(app), or socketio.init_app(app) in the factory that makes the app;"
+        "Flask-SocketIO serves /socket.io/, and nothing of Flask-Realtime is used."
+        if theirs
+        else "Clients get 404 for /socket.io/, and never connect.",
+        f"{MIGRATE} changes the imports."
+        if theirs
+        else "SocketIO(app), or socketio.init_app(app) in the factory that makes the app;"
         " if it does, --app names another app.",
     )
 
@@ -36,14 +43,21 @@ def check_extension(s: Situation) -> Iterator[Finding]:
 def check_two_extensions(s: Situation) -> Iterator[Finding]:
     if not s.endpoints or "flask_socketio" not in s.modules:
         return
+    users = [f"{name} imports it" for name in s.users_of_flask_socketio[:5]]
     yield Finding(
         "flask-socketio",
-        "warning",
-        "flask_socketio is imported too",
+        "error" if _is_theirs(s) else "warning",
+        f"flask_socketio is {'attached to this app' if _is_theirs(s) else 'imported'} too"
+        + (f": {'; '.join(users)}" if users else ""),
         "Its emit() and its SocketIO know nothing of the clients that are connected here: events are lost,"
         " or requests reach the wrong one of the two.",
-        "Import everything from flask_realtime, also in the modules that only emit.",
+        f"Import everything from flask_realtime, also in the modules that only emit: {MIGRATE} does it.",
     )
+
+
+def _is_theirs(s: Situation) -> bool:
+    """Whether Flask-SocketIO is what the app finds under their common key."""
+    return type(s.app.extensions.get("socketio")).__module__.partition(".")[0] == "flask_socketio"
 
 
 def check_run(s: Situation) -> Iterator[Finding]:
@@ -92,6 +106,24 @@ def check_secret_key(s: Situation) -> Iterator[Finding]:
         if managed
         else "There is no session: a handler that writes to it raises an error.",
         "Set SECRET_KEY, or ignore this if nothing uses flask.session.",
+    )
+
+
+def check_cookie_session(s: Situation) -> Iterator[Finding]:
+    shared = any(e.kind == "SocketIO" and not e.config.manage_session for e in s.endpoints)
+    if (
+        not shared
+        or not s.app.secret_key
+        or not isinstance(s.app.session_interface, SecureCookieSessionInterface)
+    ):
+        return
+    yield Finding(
+        "cookie-session",
+        "note",
+        "manage_session=False, and sessions are in a cookie",
+        "What a handler writes to flask.session is lost: an event has no response that could set the cookie.",
+        "Ignore this if handlers only read it. Else keep sessions on the server (Flask-Session, say), or"
+        " leave manage_session at True, for a session of the connection's own.",
     )
 
 
