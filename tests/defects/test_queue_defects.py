@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,12 +17,11 @@ import pytest
 from acceptance import wire
 from extension.live import SocketIOClient, serve
 from flask import Flask
+from requiring import Require
 
 from flask_realtime import SocketIO
 from flask_realtime.backends.link import close_links
 from flask_realtime.backends.link.subscriber import Subscriber
-
-Require = Callable[[str, object], None]
 
 
 @pytest.fixture

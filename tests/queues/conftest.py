@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import brokers
 import pytest
+from requiring import Require
 from server_pool import report_logs
 
 from flask_realtime.adapters import Channel
@@ -15,9 +16,6 @@ from flask_realtime.backends.link import QueueLink
 
 def pytest_configure(config: pytest.Config) -> None:
     report_logs(config)
-
-
-Require = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 import requests
 from acceptance.wire import wait_until
 from python_client import WARNINGS, Client
+from requiring import Require
 from server_pool import ServerPool, check_available
 from servers import APPS, KINDS, PACKAGE_PATH, RunningServer, start
 
@@ -27,7 +28,6 @@ PAIRS = [
     ("eventlet-patched", "werkzeug"),
     ("uvicorn", "gunicorn-gthread"),
 ]
-Require = Callable[[str, object], None]
 
 
 class Servers:
