@@ -244,10 +244,11 @@ def run_emitter(url: str, channel: str, count: int, mode: str = "", patched: str
     return done.stderr
 
 
+@pytest.mark.parametrize("kinds", PAIRS, ids="+".join)
 def test_redis_is_restarted(
-    pool: ServerPool, redis: brokers.Redis, require: Require, stack: ExitStack
+    pool: ServerPool, redis: brokers.Redis, require: Require, stack: ExitStack, kinds: tuple[str, ...]
 ) -> None:
-    servers = make_servers(pool, PAIRS[0], redis.url, "restarted", require, stack)
+    servers = make_servers(pool, kinds, redis.url, "restarted", require, stack)
     one, other = servers.client(0), servers.client(1)
     redis.kill()
     wait_until(lambda: servers.stats(0)["queue_connected"] == servers.stats(1)["queue_connected"] == 0)
