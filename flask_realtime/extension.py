@@ -11,9 +11,9 @@ import flask
 from .adapters import MemoryAdapter
 from .backends.patching import patched_by
 from .config import ServerConfig
+from .formats import make_serializer
 from .groups import attach_groups
 from .mounting import mount, state_of
-from .protocol.socketio import JSONSerializer, ModuleJSON, MsgpackSerializer, Serializer
 from .registry import AppHandlers, HandlerRegistry
 from .run import ServerRunner
 from .runner import HandlerRunner
@@ -97,7 +97,7 @@ class SocketIO(HandlerRegistry):
             config,
             backend,
             MemoryAdapter(),
-            _serializer(app, config),
+            make_serializer(app, config),
             handlers.dispatcher,
             HandlerRunner(self, config, handlers.hooks),
             config.make_logger(),
@@ -374,24 +374,3 @@ def _values(args: tuple[Any, ...]) -> list[Any]:
     if len(args) == 1 and isinstance(args[0], tuple):
         args = args[0]
     return list(args)
-
-
-def _serializer(app: Flask, config: ServerConfig) -> Serializer:
-    if config.serializer == "msgpack":
-        return MsgpackSerializer(max_message_bytes=config.max_http_buffer_size)
-    if config.serializer == "default":
-        # flask.json asks the current app for its provider; an emit may come from outside any app.
-        return JSONSerializer(
-            None
-            if config.json is None
-            else ModuleJSON(app.json if config.json is flask.json else config.json),
-            max_attachments=config.max_attachments,
-            max_attachment_bytes=config.max_http_buffer_size,
-        )
-    if hasattr(config.serializer, "encoder") and hasattr(config.serializer, "decoder"):
-        serializer: Serializer = config.serializer
-        return serializer
-    raise ValueError(
-        "serializer must be 'default', 'msgpack' or an object with encoder() and decoder(),"
-        f" not {config.serializer!r}"
-    )

@@ -235,8 +235,9 @@ def test_what_is_written(packet: Packet, expected: dict[str, Any]) -> None:
         ({3}, [3]),
         (2**64 - 1, 2**64 - 1),
         (-(2**63), -(2**63)),
-        (datetime.datetime.fromisoformat("2020-01-01"), "2020-01-01T00:00:00"),
-        (datetime.date(2020, 1, 1), "2020-01-01"),
+        ({True: 1, False: 2, None: 3}, {"true": 1, "false": 2, "null": 3}),
+        (datetime.time(1, 2, 3), "01:02:03"),
+        ({datetime.date(2020, 1, 1): 1}, {"2020-01-01": 1}),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
     ],
 )
@@ -246,14 +247,19 @@ def test_values(value: object, expected: object) -> None:
 
 
 def test_dates_are_written_like_the_official_parser_writes_them() -> None:
-    date = datetime.datetime(
-        2023, 11, 14, 23, 13, 20, 123456, tzinfo=datetime.timezone(datetime.timedelta(hours=1))
-    )
-    (message,) = ENCODER.encode(Packet(EVENT, "/", ["e", date])).binary
-    assert bytes.fromhex("d7000000018bcfe5687b") in message
+    """A time without a zone is UTC, and a day its first moment, as in Flask's JSON."""
+    zone = datetime.timezone(datetime.timedelta(hours=1))
+    for date, hexadecimal in (
+        (datetime.datetime(2023, 11, 14, 23, 13, 20, 123456, tzinfo=zone), "d7000000018bcfe5687b"),
+        (datetime.datetime.fromisoformat("2023-11-14T22:13:20.123456"), "d7000000018bcfe5687b"),
+        (datetime.date(1969, 12, 31), "d700fffffffffad9a400"),
+    ):
+        for data in (["e", date], ["e", {"deep": (date,)}]):
+            (message,) = ENCODER.encode(Packet(EVENT, "/", data)).binary
+            assert bytes.fromhex(hexadecimal) in message
 
 
-@pytest.mark.parametrize("value", [object(), {(1, 2): 3}, {None: 1}, 1j])
+@pytest.mark.parametrize("value", [object(), {(1, 2): 3}, {b"k": 1}, 1j])
 def test_what_can_not_be_sent_is_a_type_error(value: object) -> None:
     with pytest.raises(TypeError):
         ENCODER.encode(Packet(EVENT, "/", ["e", value]))
