@@ -59,7 +59,12 @@ def is_plain(items: Iterable[Any]) -> bool:
 
 def no_default(value: Any) -> Any:
     """A :data:`Default` that knows nothing."""
-    raise TypeError(f"an object of type {type(value).__qualname__!r} can't be sent")
+    raise unsendable(value)
+
+
+def unsendable(value: object) -> TypeError:
+    """The error for an object that has no form in JSON."""
+    return TypeError(f"an object of type {type(value).__qualname__!r} can't be sent")
 
 
 def builtin_value(value: str | int | float) -> str | int | float:
@@ -116,15 +121,18 @@ class Simplifier(ABC):
 
     def _key(self, key: Any) -> str:
         """The text of a key, which is that of the standard library's ``json`` where it has one."""
-        if isinstance(key, (str, int, float)):
-            key = builtin_value(key) if type(key) not in _LEAVES else key
-        elif key is not None and not isinstance(key, BINARY):
-            key = Simplifier.other(self, key)
-        if type(key) not in _LEAVES:
+        if isinstance(key, str):
+            return str.__str__(key)
+        if key is None:
+            return "null"
+        if isinstance(key, bool):
+            return "true" if key else "false"
+        if isinstance(key, (int, float)):
+            return repr(builtin_value(key))
+        simple = None if isinstance(key, (*BINARY, tuple, frozenset)) else Simplifier.other(self, key)
+        if simple is None or type(simple) not in _LEAVES:
             raise TypeError(f"a key of type {type(key).__qualname__!r} can't be sent")
-        if type(key) is str:
-            return key
-        return "null" if key is None else str(key).lower() if type(key) is bool else repr(key)
+        return self._key(simple)
 
     def other(self, value: Any) -> Any:
         """Plain data for an object of none of JSON's types."""
@@ -145,4 +153,9 @@ class Simplifier(ABC):
         return msgspec.to_builtins(value, builtin_types=(*BINARY, *_VALUES), enc_hook=self._in_record)
 
     def _in_record(self, value: Any) -> Any:
-        return builtin_value(value) if isinstance(value, (str, int, float)) else self._default(value)
+        if isinstance(value, (str, int, float)):
+            return builtin_value(value)
+        try:
+            return self._default(value)
+        except TypeError as error:
+            raise unsendable(value) from error

@@ -59,7 +59,10 @@ def _name(packet: Packet) -> str:
 def _show(value: Any) -> str:
     shortener = reprlib.Repr()
     shortener.maxstring = shortener.maxother = 80
-    return shortener.repr(value)
+    try:
+        return shortener.repr(value)
+    except Exception:  # noqa: BLE001 (the application's, or that of an integer with more digits than Python writes)
+        return f"<{type(value).__qualname__}>"
 
 
 class _Search:
