@@ -36,7 +36,7 @@ def make_serializer(app: Flask, config: ServerConfig) -> Serializer:
             max_attachments=config.max_attachments,
             max_attachment_bytes=config.max_http_buffer_size,
         )
-    if hasattr(serializer, "encoder") and hasattr(serializer, "decoder"):
+    if all(callable(getattr(serializer, name, None)) for name in ("encoder", "decoder")):
         native: Serializer = serializer
         return native
     if is_packet_class(serializer):
