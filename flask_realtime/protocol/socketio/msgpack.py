@@ -16,7 +16,7 @@ import msgspec
 
 from flask_realtime.protocol.errors import RemoteProtocolError, excerpt
 from flask_realtime.protocol.socketio.packet import EncodedPacket, Packet, PacketType
-from flask_realtime.protocol.socketio.plain import BINARY, Default, Simplifier, no_default
+from flask_realtime.protocol.socketio.plain import Default, Simplifier, no_default
 from flask_realtime.protocol.socketio.rules import (
     MAX_DEPTH,
     check_namespace,
@@ -96,7 +96,8 @@ class MsgpackEncoder:
             raise explain(packet, error, lambda value: self._encode(self._simplify(value))) from error
 
 
-_PLAIN = frozenset((str, int, bool, type(None), *BINARY))
+# Not memoryview: msgspec takes none that has gaps.
+_PLAIN = frozenset((str, int, bool, type(None), bytes, bytearray))
 
 
 def _is_plain(items: Iterable[object]) -> bool:
@@ -124,8 +125,8 @@ class _MsgpackSimplifier(Simplifier):
 
     __slots__ = ()
 
-    def binary(self, value: bytes | bytearray | memoryview) -> Any:
-        return value
+    def binary(self, value: bytes | bytearray | memoryview) -> bytes:
+        return bytes(value)
 
     def simplify(self, value: Any) -> Any:
         # Only NaN and the infinities have a difference to themselves that is not zero.

@@ -180,6 +180,14 @@ def test_what_is_no_packet(decoder: MsgpackDecoder, data: bytes) -> None:
     assert decoder.receive_binary(event(1)) == Packet(EVENT, "/", ["e", 1])
 
 
+def test_unknown_extensions_are_named(decoder: MsgpackDecoder) -> None:
+    for code in (-2, 1, 5, 127):
+        with pytest.raises(RemoteProtocolError, match="Not a MessagePack packet"):
+            decoder.receive_binary(event({"deep": [msgspec.msgpack.Ext(code, b"data")]}))
+    with pytest.raises(RemoteProtocolError, match="unknown extension type 5"):
+        decoder.receive_binary(event(msgspec.msgpack.Ext(5, b"data")))
+
+
 def test_null_is_absent(decoder: MsgpackDecoder) -> None:
     assert decoder.receive_binary(wire(type=1, nsp="/?t=1", data=None, id=None)) == Packet(DISCONNECT)
 
@@ -217,7 +225,10 @@ def test_depth(decoder: MsgpackDecoder) -> None:
         (Packet(EVENT, "/", ["e"], 0), {"type": 2, "data": ["e"], "nsp": "/", "id": 0}),
         (Packet(BINARY_EVENT, "/", ["e", b"x"]), {"type": 2, "data": ["e", b"x"], "nsp": "/"}),
         (Packet(BINARY_ACK, "/x", [bytearray(b"x")], 3), {"type": 3, "data": [b"x"], "nsp": "/x", "id": 3}),
-        (Packet(EVENT, "/", ("e", (1, memoryview(b"x")))), {"type": 2, "data": ["e", [1, b"x"]], "nsp": "/"}),
+        (
+            Packet(EVENT, "/", ("e", (1, memoryview(b"x1y2")[::2]))),
+            {"type": 2, "data": ["e", [1, b"xy"]], "nsp": "/"},
+        ),
     ],
 )
 def test_what_is_written(packet: Packet, expected: dict[str, Any]) -> None:
