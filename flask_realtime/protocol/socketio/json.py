@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -28,6 +28,7 @@ class JSONCodec(Protocol):
         :raises TypeError: for an object that has no form in JSON.
         :raises ValueError: for a value that has none.
         """
+        ...
 
     def dumps(self, obj: Any, /) -> bytes:
         """Write compact JSON in UTF-8.
@@ -35,12 +36,14 @@ class JSONCodec(Protocol):
         :raises TypeError: for an object that has no form in JSON.
         :raises ValueError: for a value that has none.
         """
+        ...
 
     def loads(self, text: str, /) -> Any:
         """Read JSON.
 
         :raises ValueError: for anything but strict JSON.
         """
+        ...
 
 
 class MsgspecJSON:
@@ -55,8 +58,8 @@ class MsgspecJSON:
         self._default = default
         # msgspec's own methods, without a Python function around them, which would cost as much again.
         # Their errors are those that the protocol asks for: DecodeError is a ValueError.
-        self.dumps = msgspec.json.Encoder().encode
-        self.loads = msgspec.json.Decoder().decode
+        self.dumps: Final = msgspec.json.Encoder().encode
+        self.loads: Final = msgspec.json.Decoder().decode
 
     def prepare(self, data: Any, attachments: list[bytes], /) -> Any:
         """Make plain data of it; see :class:`JSONCodec`."""
@@ -68,9 +71,11 @@ class JSONModule(Protocol):
 
     def dumps(self, obj: Any, /) -> str | bytes:
         """Write JSON."""
+        ...
 
     def loads(self, text: str, /) -> Any:
         """Read JSON."""
+        ...
 
 
 class ModuleJSON:

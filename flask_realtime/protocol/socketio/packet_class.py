@@ -36,9 +36,11 @@ class PacketObject(Protocol):
 
     def encode(self) -> str | bytes | list[str | bytes]:
         """The packet for the wire."""
+        ...
 
     def add_attachment(self, attachment: bytes, /) -> bool:
         """Take an attachment; True with the last one."""
+        ...
 
 
 PacketClass = type[PacketObject]
@@ -72,7 +74,8 @@ class PacketClassSerializer:
     ) -> None:
         if json is not None and isinstance(packet_class, type):
             # A class of our own: the module must not reach other servers that use the same one.
-            packet_class = type(packet_class.__name__, (packet_class,), {"json": json})
+            own: Any = type(packet_class.__name__, (packet_class,), {"json": json})
+            packet_class = own
         self._class = packet_class
         self._max_attachments = max_attachments
         self._max_attachment_bytes = max_attachment_bytes

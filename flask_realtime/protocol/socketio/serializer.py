@@ -24,6 +24,7 @@ class PacketEncoder(Protocol):
         :raises TypeError: for an object that can't be sent.
         :raises ValueError: for a value that can't be sent.
         """
+        ...
 
 
 class PacketDecoder(Protocol):
@@ -32,6 +33,7 @@ class PacketDecoder(Protocol):
     @property
     def pending_attachments(self) -> int:
         """How many binary messages of the current packet are still to come."""
+        ...
 
     def receive_text(self, text: str) -> Packet | None:
         """Read a text message.
@@ -39,6 +41,7 @@ class PacketDecoder(Protocol):
         :return: a packet, or None where binary messages have to follow first.
         :raises RemoteProtocolError: where the client broke a rule.
         """
+        ...
 
     def receive_binary(self, data: bytes) -> Packet | None:
         """Read a binary message.
@@ -46,9 +49,11 @@ class PacketDecoder(Protocol):
         :return: a packet, or None where further binary messages have to follow.
         :raises RemoteProtocolError: where the client broke a rule.
         """
+        ...
 
     def reset(self) -> None:
         """Forget a packet that is not complete."""
+        ...
 
 
 class Serializer(Protocol):
@@ -56,9 +61,11 @@ class Serializer(Protocol):
 
     def encoder(self) -> PacketEncoder:
         """The encoder that all clients share."""
+        ...
 
     def decoder(self) -> PacketDecoder:
         """A new decoder, for one client."""
+        ...
 
 
 class JSONSerializer:
