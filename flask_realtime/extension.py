@@ -24,9 +24,11 @@ from .types import AckCallback, DisconnectReason, Handler, Room, Sid, Target
 if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
+    from typing_extensions import Unpack
 
     from .gateways.asgi import ASGIApp
     from .hooks import HookTable
+    from .options import SocketIOOptions
     from .server.ports import Backend, Joinable
     from .test_client import SocketIOTestClient
     from .testing.connection import QueryString
@@ -44,7 +46,7 @@ class SocketIO(HandlerRegistry):
     """Gives a Flask app Socket.IO.
 
     :param app: the app; or call :meth:`init_app` later, once or several times.
-    :param options: see :class:`.ServerConfig`. They can also be given to
+    :param options: see :class:`.SocketIOOptions`. They can also be given to
         :meth:`init_app`, or in the app's config as ``SOCKETIO_<NAME>``.
     :raises TypeError: an option that nobody knows.
     """
@@ -52,10 +54,10 @@ class SocketIO(HandlerRegistry):
     #: why a client has gone, as disconnect handlers are told
     reason = DisconnectReason
 
-    def __init__(self, app: Flask | None = None, **options: Any) -> None:
+    def __init__(self, app: Flask | None = None, **options: Unpack[SocketIOOptions]) -> None:
         super().__init__()
         #: the options that hold for every app
-        self.server_options: dict[str, Any] = options
+        self.server_options: dict[str, Any] = {**options}
         #: the server of the app that was initialised last
         self.server: Server | None = None
         #: its middleware
@@ -65,7 +67,7 @@ class SocketIO(HandlerRegistry):
         #: :attr:`manage_session`, where it was set for all apps at once
         self.manage_session_override: bool | None = None
         #: how the app is served, as the option takes it; known for sure when a server runs
-        self.async_mode = options.get("async_mode") or patched_by() or "threading"
+        self.async_mode: str = options.get("async_mode") or patched_by() or "threading"
         self.exception_handlers: dict[str, Handler] = {}
         self.default_exception_handler: Handler | None = None
         self._runner = ServerRunner()
@@ -73,7 +75,7 @@ class SocketIO(HandlerRegistry):
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: Flask, **options: Any) -> None:
+    def init_app(self, app: Flask, **options: Unpack[SocketIOOptions]) -> None:
         """Give an app a server of its own, with this object's handlers.
 
         :param options: for this app; they go before the constructor's.
