@@ -201,7 +201,7 @@ class MsgpackDecoder:
             return self._decode(data)
         except RecursionError as error:
             raise _too_deep() from error
-        except (ValueError, OverflowError) as error:
+        except (ValueError, OverflowError, TypeError) as error:  # TypeError: a map as the key of a map
             raise RemoteProtocolError(
                 f"Not a MessagePack packet ({str(error)[:80]}): {excerpt(data)}"
             ) from error

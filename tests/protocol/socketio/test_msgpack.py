@@ -162,6 +162,8 @@ def event(*data: Any) -> bytes:
         event({1: 2}),
         event({"a": {b"b": 1}}),
         event({(1, 2): 1}),
+        event(None)[:-1] + b"\x81\x80\x01",
+        event(None)[:-1] + b"\x81\x91\x80\x01",
         event(msgspec.msgpack.Ext(5, b"x")),
         event(msgspec.msgpack.Ext(0, struct.pack(">q", 2**62))),
         b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1e\xa1\xff",
