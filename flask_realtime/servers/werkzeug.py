@@ -17,7 +17,7 @@ class WerkzeugServer:
     """A :class:`.WebServer`."""
 
     #: how often it looks whether it is to stop
-    poll_interval = 0.5  # seconds
+    poll_interval: float = 0.5  # seconds
 
     def __init__(self, serving: Serving) -> None:
         options = dict(serving.options)
