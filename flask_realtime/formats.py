@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 import msgspec
+from flask.json.provider import DefaultJSONProvider
 
 from .protocol.socketio import JSONSerializer, ModuleJSON, MsgpackSerializer, Serializer
 from .protocol.socketio.packet_class import PacketClassSerializer, is_packet_class
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["make_serializer"]
 
 
-def make_serializer(app: Flask, config: ServerConfig) -> Serializer:
+def make_serializer(app: Flask | None, config: ServerConfig) -> Serializer:
     """The serializer of an app's server.
 
+    :param app: whose JSON provider is asked; without one, it is Flask's own way to write JSON.
     :raises ValueError: the option makes no sense.
     """
     serializer = config.serializer
     # flask.json asks the current app for its provider; an emit may come from outside any app.
-    json = _AppJSON(app) if config.json is flask.json else config.json
+    json = _AppJSON(app) if app is not None and config.json is flask.json else config.json
     if serializer == "msgpack":
         return MsgpackSerializer(default=_default_of(app), max_message_bytes=config.max_http_buffer_size)
     if serializer == "default":
@@ -65,8 +67,10 @@ class _AppJSON:
         return self._app.json.loads(text, **options)
 
 
-def _default_of(app: Flask) -> Default:
+def _default_of(app: Flask | None) -> Default:
     """The app's own way to write what is not JSON's own: what its views use in ``jsonify``."""
+    if app is None:
+        return DefaultJSONProvider.default
 
     def default(value: Any) -> Any:
         provider = app.json

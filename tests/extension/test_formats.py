@@ -21,6 +21,9 @@ from flask.json.provider import DefaultJSONProvider, JSONProvider
 from markupsafe import Markup
 
 from flask_realtime import SocketIO
+from flask_realtime.config import ServerConfig
+from flask_realtime.formats import make_serializer
+from flask_realtime.protocol.socketio import Packet, PacketType
 
 
 @dataclasses.dataclass
@@ -310,6 +313,15 @@ class TestProviders:
         with serve(app) as url, SocketIOClient(url) as client:
             socketio.emit("é", {"b": 1, "a": [2, "ö"]})
             assert client.receive() == '42["é",{"b":1,"a":[2,"ö"]}]'
+
+
+@pytest.mark.parametrize("options", [{}, {"json": flask.json}], ids=str)
+def test_without_an_app(options: dict[str, Any]) -> None:
+    """What only writes has no provider: it is Flask's own."""
+    encoder = make_serializer(None, ServerConfig.from_options(options)).encoder()
+    packet = Packet(PacketType.EVENT, "/", ["e", {"at": NEW_YEAR, "price": PRICE}])
+    price = f'{{"amount":"1.50","since":"{HTTP_DATE}"}}'
+    assert encoder.encode(packet).text == f'2["e",{{"at":"{HTTP_DATE}","price":{price}}}]'.encode()
 
 
 class Shouting:
