@@ -234,6 +234,8 @@ class Figures:
     @property
     def spread(self) -> float:
         """The distance of the extremes, as a fraction of the median."""
+        if self.median == 0:  # a run shorter than a tick of the clock that counts CPU time
+            return 0.0
         return (max(self.values) - min(self.values)) / self.median
 
     def as_dict(self) -> dict[str, object]:

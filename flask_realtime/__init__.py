@@ -15,6 +15,7 @@
 The layers, from the app down (imports go this way only)::
 
     extension, functions, namespace, context    what an app sees; Flask lives here
+    options, globals                            the same for type checkers
     registry, hooks, groups, guards             handlers, and what runs around them
     run, servers, asgi                          the web servers that an app is served with
     cli, doctor, migration                      ``flask realtime``
@@ -32,6 +33,7 @@ from .engineio import EngineIO
 from .exceptions import ConnectionRefusedError, EventRefusedError
 from .extension import SocketIO
 from .functions import call, call_async, close_room, disconnect, emit, join_room, leave_room, rooms, send
+from .globals import EventRequest, request
 from .groups import EventGroup
 from .guards import guard, login_required, role_required
 from .namespace import Namespace
@@ -42,6 +44,7 @@ __all__ = [
     "EngineIO",
     "EventGroup",
     "EventRefusedError",
+    "EventRequest",
     "Namespace",
     "SocketIO",
     "SocketIOTestClient",
@@ -54,6 +57,7 @@ __all__ = [
     "join_room",
     "leave_room",
     "login_required",
+    "request",
     "role_required",
     "rooms",
     "send",

@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["CookieConfig", "ServerConfig"]
 
-logger = logging.getLogger("flask_realtime")
+logger: logging.Logger = logging.getLogger("flask_realtime")
 
 TRANSPORTS = ("polling", "websocket")
 ASYNC_MODES = ("threading", "gevent", "eventlet", "gevent_uwsgi")
@@ -27,7 +27,7 @@ class CookieConfig:
 
     def __init__(self, option: str | Mapping[str, Any]) -> None:
         attributes: dict[str, Any] = {"name": option} if isinstance(option, str) else dict(option)
-        self.name = attributes.pop("name", "io")
+        self.name: str = attributes.pop("name", "io")
         self._attributes = (
             {"path": "/", "HttpOnly": True, "SameSite": "Lax"} if isinstance(option, str) else attributes
         )
@@ -121,7 +121,7 @@ class ServerConfig:
         :raises ValueError: a value that makes no sense.
         """
         names = [f.name for f in fields(cls)]
-        values = _from_app_config(names, app_config or {}) | dict(options)
+        values: dict[str, Any] = _from_app_config(names, app_config or {}) | dict(options)
         if "resource" in values:
             resource = values.pop("resource")
             values["path"] = values.get("path") or resource

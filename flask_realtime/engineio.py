@@ -14,8 +14,10 @@ from .server.raw import RawHandlers, RawServer
 
 if TYPE_CHECKING:
     from flask import Flask
+    from typing_extensions import Unpack
 
     from .gateways.asgi import ASGIApp
+    from .options import EngineIOOptions, EngineOptions
 
 __all__ = ["EngineIO"]
 
@@ -27,12 +29,14 @@ class EngineIO:
 
     :param app: the app; or call :meth:`init_app` later.
     :param path: where clients find it.
-    :param options: those of :class:`.ServerConfig` that concern the engine.
+    :param options: see :class:`.EngineOptions`.
     :raises TypeError: an option that nobody knows.
     """
 
-    def __init__(self, app: Flask | None = None, path: str = "engine.io", **options: Any) -> None:
-        self._options = {"path": path, **options}
+    def __init__(
+        self, app: Flask | None = None, path: str = "engine.io", **options: Unpack[EngineOptions]
+    ) -> None:
+        self._options: dict[str, Any] = {"path": path, **options}
         self._handlers = RawHandlers()
         self._runner = ServerRunner()
         self._server: RawServer | None = None
@@ -44,7 +48,7 @@ class EngineIO:
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: Flask, **options: Any) -> None:
+    def init_app(self, app: Flask, **options: Unpack[EngineIOOptions]) -> None:
         """Give an app the endpoint."""
         config = ServerConfig.from_options({**self._options, **options})
         _check(config)

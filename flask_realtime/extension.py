@@ -14,9 +14,9 @@ from .backends.link import QueueLink
 from .backends.patching import patched_by
 from .config import ServerConfig
 from .exceptions import UnsupportedOptionError
+from .formats import make_serializer
 from .groups import attach_groups
 from .mounting import mount, state_of
-from .protocol.socketio import JSONSerializer, ModuleJSON, MsgpackSerializer, Serializer
 from .registry import AppHandlers, HandlerRegistry
 from .run import ServerRunner
 from .runner import HandlerRunner
@@ -28,9 +28,11 @@ from .types import AckCallback, DisconnectReason, Handler, Room, Sid, Target
 if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
+    from typing_extensions import Unpack
 
     from .gateways.asgi import ASGIApp
     from .hooks import HookTable
+    from .options import SocketIOOptions
     from .server.ports import Backend, Joinable
     from .test_client import SocketIOTestClient
     from .testing.connection import QueryString
@@ -49,7 +51,7 @@ class SocketIO(HandlerRegistry):
 
     :param app: the app; or call :meth:`init_app` later, once or several times. With a ``message_queue``
         and no app, it emits to the clients of other processes, and has none itself.
-    :param options: see :class:`.ServerConfig`. They can also be given to
+    :param options: see :class:`.SocketIOOptions`. They can also be given to
         :meth:`init_app`, or in the app's config as ``SOCKETIO_<NAME>``.
     :raises TypeError: an option that nobody knows.
     """
@@ -57,10 +59,10 @@ class SocketIO(HandlerRegistry):
     #: why a client has gone, as disconnect handlers are told
     reason = DisconnectReason
 
-    def __init__(self, app: Flask | None = None, **options: Any) -> None:
+    def __init__(self, app: Flask | None = None, **options: Unpack[SocketIOOptions]) -> None:
         super().__init__()
         #: the options that hold for every app
-        self.server_options: dict[str, Any] = options
+        self.server_options: dict[str, Any] = {**options}
         #: the server of the app that was initialised last
         self.server: Server | None = None
         #: its middleware
@@ -70,7 +72,7 @@ class SocketIO(HandlerRegistry):
         #: :attr:`manage_session`, where it was set for all apps at once
         self.manage_session_override: bool | None = None
         #: how the app is served, as the option takes it; known for sure when a server runs
-        self.async_mode = options.get("async_mode") or patched_by() or "threading"
+        self.async_mode: str = options.get("async_mode") or patched_by() or "threading"
         self.exception_handlers: dict[str, Handler] = {}
         self.default_exception_handler: Handler | None = None
         self._runner = ServerRunner()
@@ -80,7 +82,7 @@ class SocketIO(HandlerRegistry):
         if app is not None or config.has_queue:
             self.init_app(app)
 
-    def init_app(self, app: Flask | None, **options: Any) -> None:
+    def init_app(self, app: Flask | None, **options: Unpack[SocketIOOptions]) -> None:
         """Give an app a server of its own, with this object's handlers.
 
         :param app: None in a process that has no clients, and only writes to the ``message_queue``.
@@ -109,7 +111,7 @@ class SocketIO(HandlerRegistry):
             config,
             backend,
             MemoryAdapter(),
-            _serializer(app, config),
+            make_serializer(app, config),
             handlers.dispatcher,
             HandlerRunner(self, config, handlers.hooks),
             config.make_logger(),
@@ -425,7 +427,7 @@ def _make_link(config: ServerConfig) -> QueueLink | None:
     if not isinstance(channel, Channel):
         kind = type(channel)
         raise UnsupportedOptionError(
-            f"client_manager takes a a Channel of ours, not {kind.__module__}.{kind.__qualname__}."
+            f"client_manager takes a Channel of ours, not {kind.__module__}.{kind.__qualname__}."
             " Managers of python-socketio don't fit this engine: give the URL of the queue instead, as in"
             " message_queue='redis://'"
         )
@@ -436,25 +438,4 @@ def _make_emitter(config: ServerConfig) -> Emitter:
     link = _make_link(config)
     if link is None:
         raise TypeError("init_app() needs an app, or a message_queue to write to")
-    return Emitter(_serializer(None, config), link)
-
-
-def _serializer(app: Flask | None, config: ServerConfig) -> Serializer:
-    if config.serializer == "msgpack":
-        return MsgpackSerializer(max_message_bytes=config.max_http_buffer_size)
-    if config.serializer == "default":
-        # flask.json asks the current app for its provider; an emit may come from outside any app.
-        return JSONSerializer(
-            None
-            if config.json is None
-            else ModuleJSON(app.json if config.json is flask.json and app is not None else config.json),
-            max_attachments=config.max_attachments,
-            max_attachment_bytes=config.max_http_buffer_size,
-        )
-    if hasattr(config.serializer, "encoder") and hasattr(config.serializer, "decoder"):
-        serializer: Serializer = config.serializer
-        return serializer
-    raise ValueError(
-        "serializer must be 'default', 'msgpack' or an object with encoder() and decoder(),"
-        f" not {config.serializer!r}"
-    )
+    return Emitter(make_serializer(None, config), link)

@@ -80,7 +80,7 @@ def _is_logged_in() -> bool:
 
 
 #: Run a handler only for users that are logged in with Flask-Login (see :func:`guard`).
-login_required = Guard(_is_logged_in, "Login required")
+login_required: Guard = Guard(_is_logged_in, "Login required")
 
 
 def role_required(

@@ -33,7 +33,7 @@ class Namespace:
     """
 
     def __init__(self, namespace: str | None = None) -> None:
-        self.namespace = namespace or "/"
+        self.namespace: str = namespace or "/"
         self.socketio: SocketIO | None = None
         self._group: HookTable | None = None
 

@@ -26,8 +26,8 @@ class AppHandlers:
     def __init__(self, socketio: SocketIO) -> None:
         #: whose app it is
         self.socketio = socketio
-        self.dispatcher = Dispatcher()
-        self.hooks = HookTable()
+        self.dispatcher: Dispatcher = Dispatcher()
+        self.hooks: HookTable = HookTable()
 
 
 class HandlerRegistry:
@@ -102,7 +102,9 @@ class HandlerRegistry:
     @overload
     def event(self, handler: str | None = None, /, *, namespace: str | None = None) -> Callable[[H], H]: ...
 
-    def event(self, handler: H | str | None = None, /, *, namespace: str | None = None) -> Any:
+    def event(
+        self, handler: Callable[..., Any] | str | None = None, /, *, namespace: str | None = None
+    ) -> Any:
         """Register the decorated function for the event of its name: ``@socketio.event``.
 
         With arguments, ``@socketio.event(namespace="/chat")`` or ``@socketio.event("/chat")``.
@@ -175,7 +177,7 @@ class HandlerRegistry:
         """
         return self._add_hook("teardown", function, namespace)
 
-    def _add_hook(self, kind: str, function: H | None, namespace: str | None) -> Any:
+    def _add_hook(self, kind: str, function: Callable[..., Any] | None, namespace: str | None) -> Any:
         def decorator(function: H) -> H:
             hook = Hook.of(function)
             self._add_hooks(namespace, lambda hooks: getattr(hooks, kind).append(hook))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerRunner", "default_port"]
 
-logger = logging.getLogger("flask_realtime")
+logger: logging.Logger = logging.getLogger("flask_realtime")
 
 DEFAULT_PORT = 5000
 #: where a reloader tells its child which descriptor to serve

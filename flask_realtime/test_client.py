@@ -78,7 +78,7 @@ class SocketIOTestClient:
         #: by namespace: why it is no longer connected, as disconnect handlers are told
         self.disconnect_reasons: dict[str, str] = {}
         self.connected: dict[str, bool] = {}
-        self.callback_counter = 0
+        self.callback_counter: int = 0
         self._acks: dict[int, list[Any]] = {}
         self._answers: dict[tuple[str, str], Any] = {}
         self._connection = Connection(app, flask_test_client, self._receive, self._session_ended)

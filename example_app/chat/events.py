@@ -22,9 +22,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import current_app, request
+from flask import current_app
 
-from flask_realtime import ConnectionRefusedError, emit, join_room, leave_room
+from flask_realtime import ConnectionRefusedError, emit, join_room, leave_room, request
 
 from ..errors import ChatError
 from ..extensions import socketio
@@ -71,7 +71,7 @@ def connect(auth: object = None) -> None:
     """Let the user in by a name, or say why not."""
     try:
         login = parse(auth, Login)
-        name = get_presence().enter(_sid(), clean_name(login.name), login.token or "")
+        name = get_presence().enter(request.sid, clean_name(login.name), login.token or "")
     except ChatError as error:
         raise ConnectionRefusedError(str(error)) from None
     join_room(_user_channel(name))
@@ -80,7 +80,7 @@ def connect(auth: object = None) -> None:
 @socketio.on("disconnect")
 def disconnect(_reason: str = "") -> None:
     """Tell the others. Flask-Realtime has the connection leave its rooms by itself."""
-    for room in get_presence().leave(_sid()):
+    for room in get_presence().leave(request.sid):
         _announce(room)
 
 
@@ -90,12 +90,12 @@ def join(body: Join) -> Reply:
     """Enter a room, which is created where there is none, and get what was said there."""
     room = clean_room(body.room)
     store, presence = get_store(), get_presence()
-    name = presence.name_of(_sid())
+    name = presence.name_of(request.sid)
     store.add_room(room, current_app.config["MAX_ROOMS"])
     # First into the room, then the history: what is said meanwhile comes twice, which the page sorts out by
     # the ids. The other way round it would be lost.
     join_room(_room_channel(room))
-    presence.enter_room(_sid(), room)
+    presence.enter_room(request.sid, room)
     _announce(room)
     messages, more = store.history(room, body.after, current_app.config["HISTORY_PAGE"])
     return {
@@ -114,7 +114,7 @@ def leave(body: Leave) -> Reply:
     """Leave a room."""
     room = _entered(body.room)
     leave_room(_room_channel(room))
-    get_presence().leave_room(_sid(), room)
+    get_presence().leave_room(request.sid, room)
     _announce(room)
     return {}
 
@@ -123,7 +123,7 @@ def leave(body: Leave) -> Reply:
 @acknowledged(Post)
 def post(body: Post) -> Reply:
     """Store a message and send it to the others in the room."""
-    room, author = _entered(body.room), get_presence().name_of(_sid())
+    room, author = _entered(body.room), get_presence().name_of(request.sid)
     draft = Draft(room, author, clean_text(body.text), body.key)
     with get_store().publishing(draft) as (message, new):
         if new:
@@ -135,7 +135,7 @@ def post(body: Post) -> Reply:
 @acknowledged(File)
 def file(body: File) -> Reply:
     """Send a file to the others in the room. The history gets a note of it, not its content."""
-    room, author = _entered(body.room), get_presence().name_of(_sid())
+    room, author = _entered(body.room), get_presence().name_of(request.sid)
     name, mime_type = clean_file(body)
     draft = Draft(room, author, name, body.key, kind="file", size=len(body.data))
     with get_store().publishing(draft) as (message, new):
@@ -149,7 +149,7 @@ def file(body: File) -> Reply:
 @acknowledged(Typing)
 def typing(body: Typing) -> Reply:
     """Tell the others in the room. The page forgets it by itself after some seconds."""
-    room, name = _entered(body.room), get_presence().name_of(_sid())
+    room, name = _entered(body.room), get_presence().name_of(request.sid)
     signal = {"room": room, "name": name, "active": body.active}
     emit("typing", signal, to=_room_channel(room), include_self=False)
     return {}
@@ -160,7 +160,7 @@ def typing(body: Typing) -> Reply:
 def whisper(body: Whisper) -> Reply:
     """Send a private message, which is kept nowhere."""
     presence = get_presence()
-    author, to = presence.name_of(_sid()), presence.find(body.to)
+    author, to = presence.name_of(request.sid), presence.find(body.to)
     if to is None:
         raise ChatError(f"{body.to} is not here.")
     if to == author:
@@ -186,14 +186,9 @@ def _rooms() -> list[dict[str, Any]]:
 def _entered(room: str) -> str:
     """The room's name; a :class:`ChatError` where this connection has not entered it."""
     room = clean_room(room)
-    if not get_presence().is_in_room(_sid(), room):
+    if not get_presence().is_in_room(request.sid, room):
         raise ChatError(f"You are not in the room {room}.")
     return room
-
-
-def _sid() -> str:
-    sid: str = request.sid  # type: ignore[attr-defined]  # set by Flask-Realtime for the time of an event
-    return sid
 
 
 # Socket.IO has one kind of rooms. The prefixes keep rooms that people enter from the users' own.

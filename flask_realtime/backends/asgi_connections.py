@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ASGITransport", "HeldPoll", "Receive", "Send"]
 
-logger = logging.getLogger("flask_realtime")
+logger: logging.Logger = logging.getLogger("flask_realtime")
 
 Event = dict[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -110,12 +110,12 @@ class HeldPoll:
     ) -> None:
         self._bell = Bell(loop)
         self._send = send
-        self.poll = Poll(lambda: call_soon(self._bell.ring))
+        self.poll: Poll = Poll(lambda: call_soon(self._bell.ring))
         self._loop = loop
         self._receive = receive
         self._watcher: asyncio.Task[None] | None = None
         #: the client has gone
-        self.gone = False
+        self.gone: bool = False
 
     def watch(self) -> None:
         """Notice from now on when the client goes."""
@@ -194,7 +194,7 @@ class ASGITransport:
         receive: Receive,
         send: Send,
     ) -> None:
-        self.engine = engine
+        self.engine: Engine = engine
         self._loop = loop
         self._call_soon = call_soon
         self._writing = writing
@@ -320,7 +320,7 @@ class ASGITransport:
                 connection.resume_reading()
 
     def _reason(self, code: int | None) -> DisconnectReason:
-        if code not in FAILURES:
+        if code is None or code not in FAILURES:
             return DisconnectReason.TRANSPORT_CLOSE
         if self._abort_code is None:
             self._log_failure(code, "")

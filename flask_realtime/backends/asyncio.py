@@ -25,7 +25,7 @@ from .schedulers import Schedulers
 
 __all__ = ["AsyncioBackend", "LoopTimer", "run_backend"]
 
-logger = logging.getLogger("flask_realtime")
+logger: logging.Logger = logging.getLogger("flask_realtime")
 
 TICK = 1.0  # seconds; how long the loop may stand still unnoticed
 SLACK = 0.1  # seconds; a timer that fires later than this was held up
@@ -171,9 +171,9 @@ class AsyncioBackend(ThreadPools, Coroutines):
 
     def __init__(self, handler_threads: int) -> None:
         super().__init__(handler_threads)
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._timer = LoopTimer(self.loop)
-        self.now = self._timer.now
+        self.now: Callable[[], float] = self._timer.now
         self._ready: deque[Callable[[], object]] = deque()
         self._called = False
         self._rearming = False

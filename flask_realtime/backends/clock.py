@@ -18,7 +18,7 @@ __all__ = ["LoopClock"]
 SLACK = 0.1  # seconds; less than any sensible heartbeat
 LOG_FROM = 1.0
 
-logger = logging.getLogger("flask_realtime")
+logger: logging.Logger = logging.getLogger("flask_realtime")
 
 
 class LoopClock:

@@ -56,13 +56,13 @@ class SocketConnection:
     )
 
     def __init__(self, loop: Loop, engine: Engine) -> None:
-        self.loop = loop
-        self.engine = engine
+        self.loop: Loop = loop
+        self.engine: Engine = engine
         self.sock: socket.socket | None = None
-        self.scheduled = False
+        self.scheduled: bool = False
         self.scheduled_at: float | None = None
         #: False for a server's socket that is only borrowed: it stays open when we are done
-        self.owns_socket = True
+        self.owns_socket: bool = True
         #: called when the socket has been closed (a parked thread waits for it)
         self.on_end: Callable[[], None] | None = None
         self._events = 0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Coroutines", "LoopEvent", "complete", "own_loop", "stop_own_loop", "submit"]
 
-logger = logging.getLogger("flask_realtime")
+logger: logging.Logger = logging.getLogger("flask_realtime")
 
 STOP_TIMEOUT = 1.0  # seconds
 

@@ -77,7 +77,8 @@ def _eventlet_wait(fd: int, timeout: float | None) -> bool:
     from eventlet.hubs import trampoline
 
     try:
-        trampoline(fd, read=True, timeout=timeout, timeout_exc=_Expired)
+        # Its annotation forgets that any exception will do.
+        trampoline(fd, read=True, timeout=timeout, timeout_exc=_Expired)  # pyright: ignore[reportArgumentType]
     except _Expired:
         return False
     return True

@@ -28,7 +28,7 @@ __all__ = ["GreenBackend"]
 
 JOIN_STEP = 0.01  # seconds
 
-logger = logging.getLogger("flask_realtime")
+logger: logging.Logger = logging.getLogger("flask_realtime")
 
 Function = Callable[..., object]
 

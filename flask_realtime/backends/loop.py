@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["READ", "WRITE", "Connection", "Loop"]
 
-logger = logging.getLogger("flask_realtime")
+logger: logging.Logger = logging.getLogger("flask_realtime")
 
 
 class Connection(Protocol):
@@ -51,8 +51,8 @@ class Loop:
     """
 
     def __init__(self, poller: Poller, clock: LoopClock | None = None) -> None:
-        self.clock = clock or LoopClock()
-        self.now = self.clock.now
+        self.clock: LoopClock = clock or LoopClock()
+        self.now: Callable[[], float] = self.clock.now
         self._poller = poller
         self._waker, self._wakeable = original("socket", "socketpair")()
         self._waker.setblocking(False)

@@ -85,7 +85,7 @@ class VirtualClock(LoopClock):
 
     def __init__(self) -> None:
         super().__init__(lambda: self.time)
-        self.time = 0.0
+        self.time: float = 0.0
 
     def sleeping(self, timeout: float | None) -> None:
         """See :class:`.LoopClock`."""
@@ -109,7 +109,7 @@ class MemoryBackend(LoopBackend):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = VirtualClock()
+        self.clock: VirtualClock = VirtualClock()
         self.tasks: deque[Task] = deque()
         self.assistance: deque[Task] = deque()
         self._loop = Loop(make_poller(None), self.clock)

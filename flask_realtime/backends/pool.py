@@ -19,7 +19,7 @@ __all__ = ["ThreadPool", "ThreadPools"]
 IDLE = 30.0  # seconds after which a thread without work ends
 ASSISTANTS = 2
 
-logger = logging.getLogger("flask_realtime")
+logger: logging.Logger = logging.getLogger("flask_realtime")
 
 
 class ThreadPool:

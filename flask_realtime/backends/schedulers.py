@@ -9,7 +9,7 @@ from ..server.ports import Scheduler
 
 __all__ = ["Schedulers"]
 
-logger = logging.getLogger("flask_realtime")
+logger: logging.Logger = logging.getLogger("flask_realtime")
 
 
 class Schedulers:

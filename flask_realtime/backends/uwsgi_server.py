@@ -21,7 +21,7 @@ FOREIGN = frozenset(
 ROUTER = frozenset(("http", "httprouter", "https", "https2"))
 ROUTER_PASSES = frozenset(("http-websockets", "http-raw-body"))
 
-logger = logging.getLogger("flask_realtime")
+logger: logging.Logger = logging.getLogger("flask_realtime")
 
 
 class Descriptor:

@@ -13,6 +13,9 @@ from flask.signals import appcontext_popped, appcontext_pushed
 from .part import EventPart
 
 if TYPE_CHECKING:
+    from flask import Flask
+    from flask.ctx import _AppCtxGlobals
+
     from .scope import EventScope
     from .sessions import Sessions
 
@@ -23,8 +26,8 @@ class EventContext(EventPart, AppContext):  # type: ignore[override]
     """Flask's context, which is popped as Flask does it, without what an event does not need."""
 
     def __init__(self, scope: EventScope, request: Request, sessions: Sessions) -> None:
-        self.app = scope.app
-        self.g = scope.app.app_ctx_globals_class()
+        self.app: Flask = scope.app
+        self.g: _AppCtxGlobals = scope.app.app_ctx_globals_class()
         self.scope = scope
         self.sessions = sessions
         self._request = request

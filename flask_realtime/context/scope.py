@@ -8,7 +8,7 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-import flask.globals
+import flask.globals  # pyright: ignore[reportUnusedImport] (which takes the branch below for unreachable)
 from flask import Flask, Request
 from werkzeug.exceptions import HTTPException
 

@@ -58,10 +58,11 @@ class ManagedSessions:
 
     def open(self, context: EventPart) -> SessionMixin:
         environ = context.scope.environ
-        session: SessionMixin | None = environ.get(SAVED_SESSION)
-        if session is None:
-            # Another namespace of the client may just have made its copy: then that is the one.
-            session = environ.setdefault(SAVED_SESSION, ManagedSession(_open(context)))
+        saved: SessionMixin | None = environ.get(SAVED_SESSION)
+        if saved is not None:
+            return saved
+        # Another namespace of the client may just have made its copy: then that is the one.
+        session: SessionMixin = environ.setdefault(SAVED_SESSION, ManagedSession(_open(context)))
         return session
 
     def end(self, context: EventPart) -> None:

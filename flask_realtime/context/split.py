@@ -13,6 +13,8 @@ from flask.signals import appcontext_popped, appcontext_pushed
 from .part import EventPart
 
 if TYPE_CHECKING:
+    from flask.ctx import _AppCtxGlobals
+
     from .scope import EventScope
     from .sessions import Sessions
 
@@ -24,7 +26,7 @@ class EventAppContext(AppContext):
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        self.g = app.app_ctx_globals_class()
+        self.g: _AppCtxGlobals = app.app_ctx_globals_class()
         self._cv_tokens = []
 
     @property
@@ -36,11 +38,11 @@ class EventContext(EventPart, RequestContext):  # type: ignore[override]
     """A request context that brings an application context of its own."""
 
     def __init__(self, scope: EventScope, request: Request, sessions: Sessions) -> None:
-        self.app = scope.app
+        self.app: Flask = scope.app
         self.request = request
         self.scope = scope
         self.sessions = sessions
-        self.flashes = None
+        self.flashes: list[tuple[str, str]] | None = None
         self._session: SessionMixin | None = None
         self._after_request_functions = []
         self._cv_tokens = []

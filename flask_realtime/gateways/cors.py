@@ -50,7 +50,8 @@ class CORSPolicy:
         self._decide: Callable[..., bool] | None = None
         self._listed: set[Origin | None] | None = None
         self._description = "the same origin"
-        self.any = self.off = False
+        self.any: bool = False
+        self.off: bool = False
         if callable(allowed):
             self._decide = _with_environ(allowed)
             self._description = "what the app's function allows"

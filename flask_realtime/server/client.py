@@ -57,10 +57,10 @@ class Socket:
 
     def __init__(self, client: Client, namespace: str) -> None:
         # 96 bits; not derived from the session's id, which is a secret.
-        self.sid = secrets.token_urlsafe(12)
-        self.client = client
-        self.namespace = namespace
-        self.state = SocketState.CONNECTING
+        self.sid: str = secrets.token_urlsafe(12)
+        self.client: Client = client
+        self.namespace: str = namespace
+        self.state: SocketState = SocketState.CONNECTING
         self.rooms: set[Room] | None = None
         #: why it ends, where that is known before connect has returned
         self.ending: DisconnectReason | None = None
@@ -150,10 +150,10 @@ class Client:
     )
 
     def __init__(self, server: Server, session: Session) -> None:
-        self.server = server
-        self.session = session
+        self.server: Server = server
+        self.session: Session = session
         self.sockets: dict[str, Socket] = {}
-        self.inbox = Inbox(server.engine, self, session.host, server.config.patience)
+        self.inbox: Inbox = Inbox(server.engine, self, session.host, server.config.patience)
         self.scheduled_at: float | None = None
         self._decoder = server.serializer.decoder()
         self._connect_by: float | None = server.engine.now() + server.config.connect_timeout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,17 +42,17 @@ class Engine:
         self.config = config
         self.application = application
         #: guards all state of the server layer; never held while a user's code runs
-        self.lock = backend.lock()
+        self.lock: AbstractContextManager[Any] = backend.lock()
         self.logger = logger
-        self.refusals = RefusalLog(logger, backend.now, backend.assist)
-        self.backend = backend
+        self.refusals: RefusalLog = RefusalLog(logger, backend.now, backend.assist)
+        self.backend: Backend = backend
         self.now: Callable[[], float] = backend.now
         self.sessions: dict[str, Session] = {}
-        self.outbox_limits = OutboxLimits(config.max_queued_bytes, config.max_queued_packets)
+        self.outbox_limits: OutboxLimits = OutboxLimits(config.max_queued_bytes, config.max_queued_packets)
         self.draining = False
         #: handlers that wait or run, and those of them that run
-        self.work_pending = 0
-        self.handlers_running = 0
+        self.work_pending: int = 0
+        self.handlers_running: int = 0
         self._timing = HeartbeatTiming(
             config.ping_interval, config.ping_timeout + config.ping_interval_grace, config.upgrade_timeout
         )

@@ -141,10 +141,10 @@ class Inbox:
         self._engine = engine
         self._owner = owner
         self._host = host
-        self.patience = patience
+        self.patience: float | None = patience
         self.queue: deque[tuple[Work, Gate | None]] | None = None  # made when needed: an idle client has none
-        self.running = 0
-        self.received = 0
+        self.running: int = 0
+        self.received: int = 0
         self.scheduled_at: float | None = None
         self._turn = 0
         self._working = False

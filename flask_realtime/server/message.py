@@ -28,14 +28,14 @@ class Message:
     __slots__ = ("_payload_part", "_ws_frame", "binary", "packets", "size", "text", "volatile")
 
     def __init__(self, text: bytes | None, binary: tuple[bytes, ...] = (), volatile: bool = False) -> None:
-        self.text = text
-        self.binary = binary
-        self.volatile = volatile
+        self.text: bytes | None = text
+        self.binary: tuple[bytes, ...] = binary
+        self.volatile: bool = volatile
         self._ws_frame: bytes | None = None
         self._payload_part: bytes | None = None
         #: bytes that the message counts for in a queue
-        self.size = len(text) if text is not None else 0
-        self.packets = 1
+        self.size: int = len(text) if text is not None else 0
+        self.packets: int = 1
         if binary:
             self.size += sum(map(len, binary))
             self.packets = len(binary) + (text is not None)

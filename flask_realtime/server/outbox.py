@@ -29,10 +29,10 @@ class Outbox:
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        self.bytes = 0
-        self.packets = 0
+        self.bytes: int = 0
+        self.packets: int = 0
         #: how many of the messages a driver is writing
-        self.taken = 0
+        self.taken: int = 0
 
     def append(self, message: Message, limits: OutboxLimits) -> bool:
         """Queue a message; False where the limits forbid it.

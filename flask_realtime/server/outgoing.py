@@ -25,7 +25,9 @@ def form_of(serializer: Serializer) -> str:
         return JSON
     if isinstance(serializer, MsgpackSerializer):
         return MSGPACK
-    kind = type(serializer)
+    kind = getattr(serializer, "packet_class", type(serializer))
+    if not isinstance(kind, type):
+        kind = type(kind)
     return f"{kind.__module__}.{kind.__qualname__}"
 
 

@@ -234,11 +234,11 @@ class Poll:
     __slots__ = ("answering", "farewell", "finished", "last", "wake")
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        self.wake = wake
+        self.wake: Callable[[], None] = wake
         #: the response is being written
-        self.answering = False
+        self.answering: bool = False
         #: its answer tells the client that we have closed
-        self.last = False
+        self.last: bool = False
         #: the payload that ends it, once the session has ended
         self.farewell: bytes | None = None
         #: set when the response is written, where somebody waits for that

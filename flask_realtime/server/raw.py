@@ -41,7 +41,7 @@ class RawSession:
     def __init__(self, server: RawServer, session: Session) -> None:
         self._server = server
         self._session = session
-        self.inbox = Inbox(server.engine, self, session.host, server.config.patience)
+        self.inbox: Inbox = Inbox(server.engine, self, session.host, server.config.patience)
         #: the application's own
         self.data: dict[str, Any] = {}
 
@@ -114,7 +114,7 @@ class RawServer:
         self.config = config
         self.handlers = handlers
         self.logger = logger
-        self.engine = Engine(config, backend, self, logger)
+        self.engine: Engine = Engine(config, backend, self, logger)
 
     def session_opened(self, session: Session) -> RawSession:
         """See :class:`.Application`."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..exceptions import CallTimeoutError, ClientGoneError, EventRefusedError
 from ..protocol.errors import excerpt
-from ..protocol.socketio import Packet, PacketType, Serializer
+from ..protocol.socketio import Packet, PacketEncoder, PacketType, Serializer
 from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
 from .acks import AckReceiver, PendingAcks
 from .client import Client, Socket, SocketState
@@ -112,10 +112,10 @@ class Server:
         self.config = config
         self.adapter = adapter
         self.serializer = serializer
-        self.encoder = serializer.encoder()
+        self.encoder: PacketEncoder = serializer.encoder()
         self.dispatcher = dispatcher
         self.logger = logger
-        self.engine = Engine(config, backend, self, logger)
+        self.engine: Engine = Engine(config, backend, self, logger)
         self._runner = runner
         self._cluster = None if link is None else Cluster(self, link)
 

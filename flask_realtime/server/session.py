@@ -69,21 +69,21 @@ class Session:
         environ: Any,
         host: Host | None = None,
     ) -> None:
-        self.engine = engine
-        self.host = host
-        self.sid = sid
-        self.protocol = protocol
-        self.environ = environ
-        self.outbox = Outbox()
+        self.engine: Engine = engine
+        self.host: Host | None = host
+        self.sid: str = sid
+        self.protocol: SessionProtocol = protocol
+        self.environ: dict[str, Any] = environ
+        self.outbox: Outbox = Outbox()
         #: the websocket that carries the session
         self.transport: WebSocketTransport | None = None
         #: the websocket that climbs the upgrade ladder
         self.candidate: WebSocketTransport | None = None
         #: the long-poll that waits or is being answered
         self.poll: Poll | None = None
-        self.close_code = NORMAL_CLOSURE
+        self.close_code: int = NORMAL_CLOSURE
         #: the application can't take more for now
-        self.reading_paused = False
+        self.reading_paused: bool = False
         self.scheduled_at: float | None = None
         # Since when a POST has been read
         self._posting: float | None = None

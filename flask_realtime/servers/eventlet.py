@@ -48,7 +48,8 @@ class EventletServer:
         self._options = {"log_output": serving.log_output, "debug": False, **serving.options}
         if not serving.log_output:
             self._options.setdefault("log", eventlet.wsgi.LoggerNull())
-        self.native: Any = GreenSocket(serving.sock)
+        make: Any = GreenSocket  # its annotations leave out that it takes a socket
+        self.native: Any = make(serving.sock)
         if serving.tls is not None:
             # The handshake comes with the first read: accepting must not wait for one client.
             self.native = GreenSSLSocket(

@@ -6,6 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 import gevent
+import gevent.socket
 from gevent.pywsgi import WSGIHandler, WSGIServer
 from gevent.ssl import SSLSocket
 
@@ -42,13 +43,13 @@ class GeventServer:
     def __init__(self, serving: Serving) -> None:
         gevent.get_hub()  # so that the event below is one for greenlets
         self._stopping = make_event()
-        options = {"log": "default" if serving.log_output else None, **serving.options}
+        options: dict[str, Any] = {"log": "default" if serving.log_output else None, **serving.options}
         options.setdefault("handler_class", _handler_class(serving))
         if serving.tls is not None:
             options["ssl_context"] = _TLS(serving.tls)
         options.pop("backlog", None)  # it is listening already
         sock = gevent.socket.socket(serving.sock.family, serving.sock.type, fileno=serving.sock.detach())
-        self.native = WSGIServer(sock, serving.app, **options)
+        self.native: WSGIServer = WSGIServer(sock, serving.app, **options)
 
     def serve(self) -> None:
         self.native.start()
@@ -69,7 +70,8 @@ def _handler_class(serving: Serving) -> type[Any]:
 
     class Handler(WebSocketHandler):  # type: ignore[misc]
         def upgrade_websocket(self) -> Any:
-            if serving.is_ours(self.environ["PATH_INFO"]):
+            environ: Any = self.environ
+            if serving.is_ours(environ["PATH_INFO"]):
                 return None
             return super().upgrade_websocket()
 

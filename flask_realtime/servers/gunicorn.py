@@ -79,7 +79,7 @@ class GunicornServer:
         log = config.logger_class(config)
         self._tls: ssl.SSLContext | None = serving.tls
         listener = _listener(serving, config, log)
-        self.native = _Worker(0, os.getppid(), [listener], application, config.timeout, config, log)
+        self.native: Any = _Worker(0, os.getppid(), [listener], application, config.timeout, config, log)
 
     def serve(self) -> None:
         self.native.init_process()  # it runs the worker

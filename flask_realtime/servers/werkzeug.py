@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from werkzeug.serving import make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
 from .base import Serving
 
@@ -17,7 +17,7 @@ class WerkzeugServer:
     """A :class:`.WebServer`."""
 
     #: how often it looks whether it is to stop
-    poll_interval = 0.5  # seconds
+    poll_interval: float = 0.5  # seconds
 
     def __init__(self, serving: Serving) -> None:
         options = dict(serving.options)
@@ -27,7 +27,7 @@ class WerkzeugServer:
             logging.getLogger("werkzeug").setLevel(logging.ERROR)
         name = serving.sock.getsockname()
         host, port = (serving.host, 0) if isinstance(name, (str, bytes)) else name[:2]
-        self.native = make_server(
+        self.native: BaseWSGIServer = make_server(
             host,
             port,
             serving.app,

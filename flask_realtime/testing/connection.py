@@ -56,10 +56,10 @@ class Connection:
         ended: Callable[[DisconnectReason], None],
     ) -> None:
         self.app = app
-        self.server = _server_of(app)
+        self.server: Server = _server_of(app)
         if http is not None and http.application != app:
             raise ValueError("flask_test_client belongs to another app")
-        self.stage = _stages.setdefault(self.server, Stage())
+        self.stage: Stage = _stages.setdefault(self.server, Stage())
         self.session: Session | None = None
         #: the rule that a message has broken, where that has ended the session
         self.error: str | None = None

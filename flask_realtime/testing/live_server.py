@@ -51,9 +51,9 @@ class LiveServer:
         self._server: WebServer | None = None
         self._task: Joinable | None = None
         #: where it listens, as ``http://127.0.0.1:49152``; empty before it is started
-        self.url = ""
+        self.url: str = ""
         #: its port; 0 before it is started
-        self.port = 0
+        self.port: int = 0
 
     @property
     def host(self) -> str:

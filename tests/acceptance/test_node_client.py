@@ -29,11 +29,21 @@ def test_socketio_client(
     run_file(node, file, server_pool.get(kind, "contract", settings.CLIENTS), TRANSPORT=transport)
 
 
+@pytest.mark.parametrize("file", ["client", "reconnect", "load"])
 def test_socketio_client_with_msgpack(
-    node: str, server_pool: ServerPool, kind: ServerKind, transport: str
+    node: str, server_pool: ServerPool, kind: ServerKind, transport: str, file: str
 ) -> None:
+    """It passes everything that it passes with JSON."""
     server = server_pool.get(kind, "contract", settings.CLIENTS_MSGPACK)
-    run_file(node, "client", server, TRANSPORT=transport, SERIALIZER="msgpack")
+    run_file(node, file, server, TRANSPORT=transport, SERIALIZER="msgpack")
+
+
+@pytest.mark.parametrize("serializer", ["default", "msgpack"])
+def test_formats(
+    node: str, server_pool: ServerPool, kind: ServerKind, transport: str, serializer: str
+) -> None:
+    server = server_pool.get(kind, "formats", {**settings.CLIENTS, "APP_SERIALIZER": serializer})
+    run_file(node, "formats", server, TRANSPORT=transport, SERIALIZER=serializer)
 
 
 def test_engineio_client(node: str, server_pool: ServerPool, kind: ServerKind, transport: str) -> None:

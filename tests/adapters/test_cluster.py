@@ -7,6 +7,7 @@ import pickle
 from typing import Any
 
 import pytest
+import socketio
 from adapters.cluster import Cluster, MemoryLink
 from engine_driver import EngineClient, MakeWorld
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from flask_realtime.adapters import wire
 from flask_realtime.exceptions import CallTimeoutError, ClientGoneError
 from flask_realtime.protocol.socketio import JSONSerializer, MsgpackSerializer
+from flask_realtime.protocol.socketio.packet_class import PacketClassSerializer
 from flask_realtime.types import Target
 
 
@@ -447,6 +449,24 @@ class TestEncodings:
             '451-["from packed",{"_placeholder":true,"num":0},{"a":1}]',
             b"\x02",
         ]
+
+    def test_a_packet_class_of_the_app(self, make_world: MakeWorld) -> None:
+        cluster = Cluster(make_world)
+        for _ in range(2):
+            cluster.add(serializer=PacketClassSerializer(socketio.packet.Packet))
+        clients = [cluster.client(0), cluster.client(1)]
+        answers: list[Any] = []
+        cluster.worlds[0].server.emit("event", [1, b"\x01"], callback=answers.append)
+        cluster.emitter(JSONSerializer()).emit("from elsewhere", [b"\x02"])
+        cluster.settle()
+        for client in clients:
+            assert b"\x01" in client.received
+            assert client.received[-1] == b"\x02"
+        question = str(clients[1].received[1])
+        clients[1].send(f"43{question[3 : question.index('[')].lstrip('-')}[2]")
+        cluster.settle()
+        assert answers == [2]
+        assert cluster.worlds[1].refusals == {}
 
     def test_an_event_with_many_attachments_and_a_callback(self, cluster: Cluster) -> None:
         """The limits for clients do not hold for servers."""

@@ -52,7 +52,7 @@ class SessionProtocol:
     __slots__ = ("_ping_at", "_ping_queued", "_pong_by", "_timing", "_upgrade_by", "state")
 
     def __init__(self, timing: HeartbeatTiming, state: State, now: float) -> None:
-        self.state = state
+        self.state: State = state
         self._timing = timing
         self._ping_at: float | None = now + timing.ping_interval
         self._pong_by: float | None = None

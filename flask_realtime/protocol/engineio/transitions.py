@@ -13,6 +13,7 @@ lives on polling; a failure on any rung brings it back there.
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 __all__ = ["TRANSITIONS", "IllegalTransition", "Input", "State", "next_state"]
 
@@ -28,7 +29,8 @@ class State(Enum):
     CLOSED = "closed"
 
     # Members are keys of hot-path look-ups; Enum's own hash is a Python function.
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:
+        __hash__ = object.__hash__
 
 
 class Input(Enum):
@@ -41,7 +43,8 @@ class Input(Enum):
     CLOSE = "we close"
     END = "end"
 
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:
+        __hash__ = object.__hash__
 
 
 TRANSITIONS: dict[State, dict[Input, State]] = {

@@ -2,8 +2,12 @@
 
 ``serializer``
     picks an encoding: :class:`JSONSerializer` (text and attachments) or :class:`MsgpackSerializer`.
+``packet_class``
+    an encoding that is a packet class of python-socketio, or one like it.
 ``encoder``, ``decoder``, ``json``, ``binary``
     the default encoding; its JSON codec; binary data taken out of a packet and put back.
+``plain``, ``unsendable``
+    plain data made of whatever an application emits, for either encoding; what could not be sent, and where.
 ``msgpack``
     the encoding of the official ``socket.io-msgpack-parser``.
 ``packet``, ``rules``

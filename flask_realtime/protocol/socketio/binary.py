@@ -6,101 +6,110 @@ Source: Socket.IO protocol v5, heading "Packet encoding".
 from __future__ import annotations
 
 import dataclasses
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import Any
 
 import msgspec
 
 from flask_realtime.protocol.errors import RemoteProtocolError, excerpt
-from flask_realtime.protocol.socketio.json import to_plain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-BINARY = (bytes, bytearray, memoryview)
-"""The types that are sent as binary data."""
+from flask_realtime.protocol.socketio.plain import BINARY, Default, Simplifier
 
 Slot = tuple[Any, Any, int]
 """Where an attachment goes: the list or dict, its index or key, the attachment's number."""
 
-# Left to the codec, which may have its own way to write them.
-_VALUES = (datetime, date, time, timedelta, UUID, Decimal)
-_LEAVES = frozenset((str, int, float, bool, type(None), *_VALUES))
-_SEQUENCES = (list, tuple, set, frozenset)
 
-
-def holds_binary(items: Iterable[object]) -> bool:
-    """Tell whether there is binary data anywhere in ``items``.
-
-    This runs for every packet that is sent, so it looks at types and builds nothing.
-
-    :raises RecursionError: where the data refers to itself.
-    """
-    for item in items:
-        kind = type(item)
-        if kind in _LEAVES:
-            continue
-        if kind is dict:
-            inner: Iterable[object] = item.values()  # type: ignore[attr-defined]
-        elif kind is list or kind is tuple:
-            inner = item  # type: ignore[assignment]
-        elif isinstance(item, BINARY):
-            return True
-        else:
-            inner = _parts(item)
-        if holds_binary(inner):
-            return True
-    return False
-
-
-def _parts(item: object) -> Iterable[object]:
-    """What an object consists of that is of no plain type."""
-    if isinstance(item, dict):
-        return item.values()
-    if isinstance(item, _SEQUENCES):
-        return item
-    return (_record_to_dict(item),) if _is_record(item) else ()
-
-
-def _is_record(item: object) -> bool:
-    if isinstance(item, msgspec.Struct) or hasattr(type(item), "__attrs_attrs__"):
-        return True
-    return dataclasses.is_dataclass(item) and not isinstance(item, type)
-
-
-def _record_to_dict(item: object) -> object:
-    try:
-        return msgspec.to_builtins(item, builtin_types=(*BINARY, *_VALUES), enc_hook=to_plain)
-    except TypeError:
-        # There is something in it that only the application's codec knows, if any: the codec will say so.
-        return None
-
-
-def extract_binary(value: Any, attachments: list[bytes]) -> Any:
-    """A copy of ``value`` with a placeholder for all binary data, which is appended to ``attachments``.
+def simplify(value: Any, attachments: list[bytes], default: Default) -> Any:
+    """Plain data for ``value``, with a placeholder for all binary data, which is appended to ``attachments``.
 
     The attachments are copies: the application may go on writing into its ``bytearray``.
 
+    :raises TypeError: for an object that can't be sent.
     :raises ValueError: where there is a dict that the receiver would take for a placeholder.
     :raises RecursionError: where the data refers to itself.
     """
-    if type(value) in _LEAVES:
-        return value
-    if isinstance(value, BINARY):
-        attachments.append(bytes(value))
-        return {"_placeholder": True, "num": len(attachments) - 1}
-    if isinstance(value, dict):
+    simplifier = _TextSimplifier(attachments, default)
+    simple = simplifier.simplify(value)
+    if attachments and simplifier.imitated:
+        raise _imitation()
+    return simple
+
+
+def extract_binary(value: Any, attachments: list[bytes]) -> Any:
+    """``value`` as it is, but for its binary data (see :func:`simplify`).
+
+    Only what holds binary data is copied, and records among it become dicts.
+    """
+    extractor = _Extractor(attachments)
+    rest = extractor.extract(value)
+    if attachments and extractor.imitated:
+        raise _imitation()
+    return rest
+
+
+def _imitation() -> ValueError:
+    # Passed on from a client that means harm, it would make every receiver give up the connection.
+    return ValueError("next to binary data, a dict with '_placeholder': True can't be sent")
+
+
+def _placeholder(value: bytes | bytearray | memoryview, attachments: list[bytes]) -> dict[str, Any]:
+    attachments.append(bytes(value))
+    return {"_placeholder": True, "num": len(attachments) - 1}
+
+
+class _TextSimplifier(Simplifier):
+    __slots__ = ("_attachments", "imitated")
+
+    def __init__(self, attachments: list[bytes], default: Default) -> None:
+        super().__init__(default)
+        self._attachments = attachments
+        self.imitated = False
+
+    def binary(self, value: bytes | bytearray | memoryview) -> Any:
+        return _placeholder(value, self._attachments)
+
+    def mapping(self, value: dict[Any, Any]) -> dict[str, Any]:
         if value.get("_placeholder") is True:
-            # Passed on from a client that means harm, it would make every receiver give up the connection.
-            raise ValueError("next to binary data, a dict with '_placeholder': True can't be sent")
-        return {key: extract_binary(item, attachments) for key, item in value.items()}
-    if isinstance(value, _SEQUENCES):
-        return [extract_binary(item, attachments) for item in value]
-    if _is_record(value) and (record := _record_to_dict(value)) is not None:
-        return extract_binary(record, attachments)
-    return value
+            self.imitated = True
+        return super().mapping(value)
+
+
+class _Extractor:
+    """Leaves all but binary data to the application's own codec."""
+
+    __slots__ = ("_attachments", "imitated")
+
+    def __init__(self, attachments: list[bytes]) -> None:
+        self._attachments = attachments
+        self.imitated = False
+
+    def extract(self, value: Any) -> Any:
+        if isinstance(value, BINARY):
+            return _placeholder(value, self._attachments)
+        before = len(self._attachments)
+        rest = self._rebuilt(value)
+        return value if len(self._attachments) == before else rest
+
+    def _rebuilt(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            if value.get("_placeholder") is True:
+                self.imitated = True
+            return {key: self.extract(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.extract(item) for item in value]
+        return self.extract(_record_to_dict(value)) if _is_record(value) else value
+
+
+def _is_record(value: object) -> bool:
+    if isinstance(value, msgspec.Struct) or hasattr(type(value), "__attrs_attrs__"):
+        return True
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _record_to_dict(value: Any) -> dict[str, Any]:
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.asdict(value)
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return {attribute.name: getattr(value, attribute.name) for attribute in type(value).__attrs_attrs__}
 
 
 def find_slots(data: list[Any], count: int) -> list[Slot]:

@@ -5,11 +5,12 @@ Source: Socket.IO protocol v5, heading "Packet encoding > Format".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flask_realtime.protocol.socketio.binary import extract_binary, holds_binary
 from flask_realtime.protocol.socketio.packet import EncodedPacket, PacketType
+from flask_realtime.protocol.socketio.plain import is_plain
 from flask_realtime.protocol.socketio.rules import check_namespace
+from flask_realtime.protocol.socketio.unsendable import FAILURES, explain
 
 if TYPE_CHECKING:
     from flask_realtime.protocol.socketio.json import JSONCodec
@@ -17,16 +18,24 @@ if TYPE_CHECKING:
 
 _EVENT = PacketType.EVENT
 _ACK = PacketType.ACK
+_DIGIT = {kind: str(kind.value) for kind in PacketType}
 _PLAIN_TYPE = {PacketType.BINARY_EVENT: _EVENT, PacketType.BINARY_ACK: _ACK}
+
+
+_NONE: tuple[bytes, ...] = ()
+
+# Half the time of EncodedPacket(...), which is a Python function around this.
+_tuple = tuple.__new__
 
 
 class Encoder:
     """Writes packets as text with attachments. One serves all clients of a server: it keeps no state."""
 
-    __slots__ = ("_dumps",)
+    __slots__ = ("_dumps", "_prepare")
 
     def __init__(self, json: JSONCodec) -> None:
         self._dumps = json.dumps
+        self._prepare = json.prepare
 
     def encode(self, packet: Packet) -> EncodedPacket:
         """Encode a packet; its data stays as it is.
@@ -34,35 +43,42 @@ class Encoder:
         :raises TypeError: for an object that can't be sent, and for binary data outside EVENT and ACK.
         :raises ValueError: for data that refers to itself or has no valid form, and for a bad namespace.
         """
+        kind = packet.type
         data = packet.data
+        body, attachments = b"", _NONE
         try:
-            if packet.type is _EVENT and data and not holds_binary(data):
-                # Most events go to the main namespace and ask for no acknowledgement.
-                short = packet.namespace == "/" and packet.id is None
-                return EncodedPacket((b"2" if short else _header("2", packet)) + self._dumps(data))
-            return self._encode_any(packet)
-        except RecursionError as error:
-            raise ValueError("the data refers to itself, or is nested too deeply") from error
+            if data is None:
+                pass
+            elif is_plain(data if kind is _EVENT or kind is _ACK else (data,)):
+                body = self._dumps(data)
+            else:
+                body, attachments = self._write(data)
+        except FAILURES as error:
+            raise explain(packet, error, self._write) from error
+        # Most events go to the main namespace and ask for no acknowledgement.
+        if kind is _EVENT and packet.namespace == "/" and packet.id is None and body and not attachments:
+            return _tuple(EncodedPacket, (b"2" + body, attachments))
+        return _tuple(EncodedPacket, (_header(packet, len(attachments)) + body, attachments))
 
-    def _encode_any(self, packet: Packet) -> EncodedPacket:
-        kind = _PLAIN_TYPE.get(packet.type, packet.type)
-        data = packet.data
-        if data is None:
-            if kind is _EVENT or kind is _ACK:
-                raise ValueError(f"{kind.name} needs data")
-            return EncodedPacket(_header(str(kind.value), packet))
-        if not holds_binary((data,)):
-            return EncodedPacket(_header(str(kind.value), packet) + self._dumps(data))
-        if kind is not _EVENT and kind is not _ACK:
-            raise TypeError(f"{kind.name} can't carry binary data")
+    def _write(self, data: Any) -> tuple[bytes, tuple[bytes, ...]]:
+        """Data that is not plain: its JSON and its attachments."""
         attachments: list[bytes] = []
-        data = extract_binary(data, attachments)
-        # BINARY_EVENT and BINARY_ACK follow their plain forms at a distance of three.
-        header = _header(f"{kind.value + 3}{len(attachments)}-", packet)
-        return EncodedPacket(header + self._dumps(data), tuple(attachments))
+        return self._dumps(self._prepare(data, attachments)), tuple(attachments)
 
 
-def _header(start: str, packet: Packet) -> bytes:
+def _header(packet: Packet, attachments: int) -> bytes:
+    number = "" if packet.id is None else packet.id
     namespace = "" if packet.namespace == "/" else check_namespace(packet.namespace) + ","
-    number = "" if packet.id is None else str(packet.id)
-    return f"{start}{namespace}{number}".encode()
+    return f"{_start(packet, attachments)}{namespace}{number}".encode()
+
+
+def _start(packet: Packet, attachments: int) -> str:
+    kind = _PLAIN_TYPE.get(packet.type, packet.type)
+    if kind is _EVENT or kind is _ACK:
+        if packet.data is None:
+            raise ValueError(f"{kind.name} needs data")
+        # BINARY_EVENT and BINARY_ACK follow their plain forms at a distance of three.
+        return f"{kind + 3}{attachments}-" if attachments else _DIGIT[kind]
+    if attachments:
+        raise TypeError(f"{kind.name} can't carry binary data")
+    return _DIGIT[kind]

@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from flask_realtime.protocol.errors import RemoteProtocolError
+from flask_realtime.protocol.socketio.binary import extract_binary, simplify
+from flask_realtime.protocol.socketio.plain import Default, no_default
 from flask_realtime.protocol.socketio.rules import MAX_DEPTH
 
 
 class JSONCodec(Protocol):
     """Turns data into JSON and back. A server has its own: there is no codec for the whole process."""
+
+    def prepare(self, data: Any, attachments: list[bytes], /) -> Any:
+        """What :meth:`dumps` is to write for data that is not plain (see :func:`.is_plain`).
+
+        :param attachments: gets the binary data that placeholders now stand for.
+        :raises TypeError: for an object that has no form in JSON.
+        :raises ValueError: for a value that has none.
+        """
+        ...
 
     def dumps(self, obj: Any, /) -> bytes:
         """Write compact JSON in UTF-8.
@@ -25,45 +36,34 @@ class JSONCodec(Protocol):
         :raises TypeError: for an object that has no form in JSON.
         :raises ValueError: for a value that has none.
         """
+        ...
 
     def loads(self, text: str, /) -> Any:
         """Read JSON.
 
         :raises ValueError: for anything but strict JSON.
         """
-
-
-def to_plain(obj: Any) -> Any:
-    """Turn an instance of a subclass of ``str``, ``int`` or ``float`` into the plain value.
-
-    This is the ``enc_hook`` of msgspec, which refuses such subclasses, while Flask's ``Markup`` and NumPy's
-    ``float64`` are what applications emit.
-
-    :raises TypeError: for any other object.
-    """
-    if isinstance(obj, str):
-        return str.__str__(obj)
-    if isinstance(obj, int):
-        return int.__int__(obj)
-    if isinstance(obj, float):
-        return float.__float__(obj)
-    raise TypeError(f"an object of type {type(obj).__qualname__!r} can't be sent")
+        ...
 
 
 class MsgspecJSON:
-    """The default codec.
+    """The default codec. NaN and Infinity are written as ``null``, as JavaScript does.
 
-    Dates, UUIDs, Decimals, enums, dataclasses and msgspec's Structs are written as msgspec writes them; NaN
-    and Infinity as ``null``, as JavaScript does. The keys of a dict are strings or numbers.
+    :param default: the application's way to write what is not JSON's own (see :class:`.Simplifier`).
     """
 
-    __slots__ = ("dumps", "loads")
+    __slots__ = ("_default", "dumps", "loads")
 
-    def __init__(self) -> None:
+    def __init__(self, default: Default = no_default) -> None:
+        self._default = default
         # msgspec's own methods, without a Python function around them, which would cost as much again.
         # Their errors are those that the protocol asks for: DecodeError is a ValueError.
-        self.dumps = msgspec.json.Encoder(enc_hook=to_plain).encode
-        self.loads = msgspec.json.Decoder().decode
+        self.dumps: Final = msgspec.json.Encoder().encode
+        self.loads: Final = msgspec.json.Decoder().decode
+
+    def prepare(self, data: Any, attachments: list[bytes], /) -> Any:
+        """Make plain data of it; see :class:`JSONCodec`."""
+        return simplify(data, attachments, self._default)
 
 
 class JSONModule(Protocol):
@@ -71,9 +71,11 @@ class JSONModule(Protocol):
 
     def dumps(self, obj: Any, /) -> str | bytes:
         """Write JSON."""
+        ...
 
     def loads(self, text: str, /) -> Any:
         """Read JSON."""
+        ...
 
 
 class ModuleJSON:
@@ -89,6 +91,10 @@ class ModuleJSON:
     def __init__(self, module: JSONModule) -> None:
         self._module = module
         self._check = msgspec.json.Decoder().decode
+
+    def prepare(self, data: Any, attachments: list[bytes], /) -> Any:
+        """Take out binary data and leave all else to the module; see :class:`JSONCodec`."""
+        return extract_binary(data, attachments)
 
     def dumps(self, obj: Any, /) -> bytes:
         """Write compact JSON; see :class:`JSONCodec`."""

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import re
 import struct
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from flask_realtime.protocol.errors import RemoteProtocolError, excerpt
-from flask_realtime.protocol.socketio.binary import BINARY
-from flask_realtime.protocol.socketio.json import to_plain
 from flask_realtime.protocol.socketio.packet import EncodedPacket, Packet, PacketType
+from flask_realtime.protocol.socketio.plain import Default, Simplifier, no_default
 from flask_realtime.protocol.socketio.rules import (
     MAX_DEPTH,
     check_namespace,
     check_packet,
     read_namespace,
 )
+from flask_realtime.protocol.socketio.unsendable import FAILURES, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,14 +64,16 @@ class _Incoming(msgspec.Struct, gc=False):
 class MsgpackEncoder:
     """Writes packets as one binary message each. One serves all clients of a server: it keeps no state.
 
-    As in JSON, NaN and Infinity become null and the keys of a dict strings. An aware ``datetime`` arrives
-    as a ``Date``, a naive one as an ISO string.
+    As in JSON, NaN and Infinity become null and the keys of a dict strings. Dates arrive as a ``Date``.
+
+    :param default: the application's way to write what is not JSON's own (see :class:`.Simplifier`).
     """
 
-    __slots__ = ("_encode",)
+    __slots__ = ("_encode", "_simplify")
 
-    def __init__(self) -> None:
-        self._encode = msgspec.msgpack.Encoder(enc_hook=to_plain).encode
+    def __init__(self, default: Default = no_default) -> None:
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._simplify = _MsgpackSimplifier(default).simplify
 
     def encode(self, packet: Packet) -> EncodedPacket:
         """Encode a packet; its data stays as it is.
@@ -88,15 +90,14 @@ class MsgpackEncoder:
             return EncodedPacket(None, (self._encode(_OutgoingWithoutData(kind, namespace)),))
         try:
             if not _is_plain((data,)):
-                data = _to_wire(data)
+                data = self._simplify(data)
             return EncodedPacket(None, (self._encode(_Outgoing(kind, data, namespace, packet.id)),))
-        except RecursionError as error:
-            raise ValueError("the data refers to itself, or is nested too deeply") from error
-        except OverflowError as error:
-            raise ValueError(str(error)) from error
+        except FAILURES as error:
+            raise explain(packet, error, lambda value: self._encode(self._simplify(value))) from error
 
 
-_PLAIN = frozenset((str, int, bool, type(None), *BINARY))
+# Not memoryview: msgspec takes none that has gaps.
+_PLAIN = frozenset((str, int, bool, type(None), bytes, bytearray))
 
 
 def _is_plain(items: Iterable[object]) -> bool:
@@ -106,7 +107,10 @@ def _is_plain(items: Iterable[object]) -> bool:
         if kind in _PLAIN:
             continue
         if kind is dict:
-            if not all(type(key) is str for key in item) or not _is_plain(item.values()):  # type: ignore[attr-defined]
+            for key in item:  # type: ignore[attr-defined]
+                if type(key) is not str:
+                    return False
+            if not _is_plain(item.values()):  # type: ignore[attr-defined]
                 return False
         elif kind is list or kind is tuple:
             if not _is_plain(item):  # type: ignore[arg-type]
@@ -116,28 +120,30 @@ def _is_plain(items: Iterable[object]) -> bool:
     return True
 
 
-def _to_wire(data: Any) -> Any:
-    builtins = (*BINARY, datetime)
-    return _replace(msgspec.to_builtins(data, builtin_types=builtins, str_keys=True, enc_hook=to_plain))
+class _MsgpackSimplifier(Simplifier):
+    """Puts in the forms that JavaScript knows."""
 
+    __slots__ = ()
 
-def _replace(value: Any) -> Any:
-    """Put in the forms that JavaScript knows; ``value`` is a fresh copy of the application's data."""
-    kind = type(value)
-    if kind is dict:
-        return {key: _replace(item) for key, item in value.items()}
-    if kind is list or kind is tuple:
-        return [_replace(item) for item in value]
-    if kind is float:
+    def binary(self, value: bytes | bytearray | memoryview) -> bytes:
+        return bytes(value)
+
+    def simplify(self, value: Any) -> Any:
         # Only NaN and the infinities have a difference to themselves that is not zero.
-        return value if value - value == 0 else None
-    return _date_to_wire(value) if isinstance(value, datetime) else value
+        if type(value) is float and value - value != 0:
+            return None
+        return super().simplify(value)
+
+    def other(self, value: Any) -> Any:
+        return _date_to_wire(value) if isinstance(value, date) else super().other(value)
 
 
-def _date_to_wire(date: datetime) -> msgspec.msgpack.Ext | str:
-    if date.utcoffset() is None:
-        return date.isoformat()
-    return msgspec.msgpack.Ext(0, struct.pack(">q", (date - _EPOCH) // _MILLISECOND))
+def _date_to_wire(value: date) -> msgspec.msgpack.Ext:
+    """A day is its first moment, and a time without a zone is UTC, as in an HTTP date."""
+    moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)  # noqa: DTZ001
+    if moment.utcoffset() is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return msgspec.msgpack.Ext(0, struct.pack(">q", (moment - _EPOCH) // _MILLISECOND))
 
 
 class MsgpackDecoder:
@@ -195,7 +201,7 @@ class MsgpackDecoder:
             return self._decode(data)
         except RecursionError as error:
             raise _too_deep() from error
-        except (ValueError, OverflowError) as error:
+        except (ValueError, OverflowError, TypeError) as error:  # TypeError: a map as the key of a map
             raise RemoteProtocolError(
                 f"Not a MessagePack packet ({str(error)[:80]}): {excerpt(data)}"
             ) from error

@@ -8,6 +8,7 @@ from flask_realtime.protocol.socketio.decoder import Decoder
 from flask_realtime.protocol.socketio.encoder import Encoder
 from flask_realtime.protocol.socketio.json import MsgspecJSON
 from flask_realtime.protocol.socketio.msgpack import MsgpackDecoder, MsgpackEncoder
+from flask_realtime.protocol.socketio.plain import Default, no_default
 
 if TYPE_CHECKING:
     from flask_realtime.protocol.socketio.json import JSONCodec
@@ -23,6 +24,7 @@ class PacketEncoder(Protocol):
         :raises TypeError: for an object that can't be sent.
         :raises ValueError: for a value that can't be sent.
         """
+        ...
 
 
 class PacketDecoder(Protocol):
@@ -31,6 +33,7 @@ class PacketDecoder(Protocol):
     @property
     def pending_attachments(self) -> int:
         """How many binary messages of the current packet are still to come."""
+        ...
 
     def receive_text(self, text: str) -> Packet | None:
         """Read a text message.
@@ -38,6 +41,7 @@ class PacketDecoder(Protocol):
         :return: a packet, or None where binary messages have to follow first.
         :raises RemoteProtocolError: where the client broke a rule.
         """
+        ...
 
     def receive_binary(self, data: bytes) -> Packet | None:
         """Read a binary message.
@@ -45,9 +49,11 @@ class PacketDecoder(Protocol):
         :return: a packet, or None where further binary messages have to follow.
         :raises RemoteProtocolError: where the client broke a rule.
         """
+        ...
 
     def reset(self) -> None:
         """Forget a packet that is not complete."""
+        ...
 
 
 class Serializer(Protocol):
@@ -55,15 +61,18 @@ class Serializer(Protocol):
 
     def encoder(self) -> PacketEncoder:
         """The encoder that all clients share."""
+        ...
 
     def decoder(self) -> PacketDecoder:
         """A new decoder, for one client."""
+        ...
 
 
 class JSONSerializer:
     """The default encoding: text, with binary data as attachments.
 
     :param json: the codec; None is :class:`MsgspecJSON`.
+    :param default: for that one, the application's way to write what is not JSON's own.
     :param max_attachments: how many attachments one packet of a client may have.
     :param max_attachment_bytes: how long they may be together.
     """
@@ -74,10 +83,11 @@ class JSONSerializer:
         self,
         json: JSONCodec | None = None,
         *,
+        default: Default = no_default,
         max_attachments: int = 10,
         max_attachment_bytes: int = 1_000_000,
     ) -> None:
-        self._json = MsgspecJSON() if json is None else json
+        self._json = MsgspecJSON(default) if json is None else json
         self._encoder = Encoder(self._json)
         self._max_attachments = max_attachments
         self._max_attachment_bytes = max_attachment_bytes
@@ -101,13 +111,14 @@ class JSONSerializer:
 class MsgpackSerializer:
     """MessagePack: every packet is one binary message.
 
+    :param default: the application's way to write what is not JSON's own (see :class:`.Simplifier`).
     :param max_message_bytes: how long a message of a client may be.
     """
 
     __slots__ = ("_encoder", "_max_message_bytes")
 
-    def __init__(self, *, max_message_bytes: int = 1_000_000) -> None:
-        self._encoder = MsgpackEncoder()
+    def __init__(self, *, default: Default = no_default, max_message_bytes: int = 1_000_000) -> None:
+        self._encoder = MsgpackEncoder(default)
         self._max_message_bytes = max_message_bytes
 
     def encoder(self) -> MsgpackEncoder:

@@ -103,7 +103,7 @@ class WebSocketConnection:
     def __init__(
         self, *, max_message_size: int, max_fragments: int = 1024, deflate: PerMessageDeflate | None = None
     ) -> None:
-        self.state = _OPEN
+        self.state: State = _OPEN
         self._max_message_size = max_message_size
         self._max_fragments = max_fragments
         self._deflate = deflate

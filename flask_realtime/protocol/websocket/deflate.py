@@ -109,7 +109,7 @@ class PerMessageDeflate:
     __slots__ = ("_compressor", "_decompressor", "params")
 
     def __init__(self, params: DeflateParameters) -> None:
-        self.params = params
+        self.params: DeflateParameters = params
         self._compressor: _Compress | None = None
         self._decompressor: _Decompress | None = None
 

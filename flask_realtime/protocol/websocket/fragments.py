@@ -19,10 +19,10 @@ class FragmentedMessage:
     __slots__ = ("_check", "compressed", "count", "data", "opcode")
 
     def __init__(self, opcode: int, compressed: bool) -> None:
-        self.opcode = opcode
-        self.compressed = compressed
-        self.data = bytearray()
-        self.count = 0
+        self.opcode: int = opcode
+        self.compressed: bool = compressed
+        self.data: bytearray = bytearray()
+        self.count: int = 0
         self._check = _utf8_decoder() if opcode == Opcode.TEXT and not compressed else None
 
     def add(self, payload: bytes) -> None:

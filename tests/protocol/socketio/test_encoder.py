@@ -148,6 +148,11 @@ def test_the_data_is_not_changed() -> None:
         (float("nan"), "null"),
         (float("-inf"), "null"),
         ({1: 2, 1.5: 3}, '{"1":2,"1.5":3}'),
+        ({True: 1, False: 2, None: 3}, '{"true":1,"false":2,"null":3}'),
+        (
+            {uuid.UUID(int=1): 1, Colour.RED: 2, PacketType.ACK: 3},
+            f'{{"{uuid.UUID(int=1)}":1,"red":2,"3":3}}',
+        ),
         ({1}, "[1]"),
         (Markup("<b>"), '"<b>"'),
         ({Markup("k"): 1}, '{"k":1}'),
@@ -167,7 +172,7 @@ def test_values(value: object, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [object(), lambda: 1, 1j, {None: 1}, {(1, 2): 3}, Picture, Picture("p", object()), range(3)]
+    "value", [object(), lambda: 1, 1j, {b"k": 1}, {(1, 2): 3}, Picture, Picture("p", object()), range(3)]
 )
 def test_what_can_not_be_sent_is_a_type_error(value: object) -> None:
     with pytest.raises(TypeError):

@@ -162,6 +162,8 @@ def event(*data: Any) -> bytes:
         event({1: 2}),
         event({"a": {b"b": 1}}),
         event({(1, 2): 1}),
+        event(None)[:-1] + b"\x81\x80\x01",
+        event(None)[:-1] + b"\x81\x91\x80\x01",
         event(msgspec.msgpack.Ext(5, b"x")),
         event(msgspec.msgpack.Ext(0, struct.pack(">q", 2**62))),
         b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1e\xa1\xff",
@@ -178,6 +180,14 @@ def test_what_is_no_packet(decoder: MsgpackDecoder, data: bytes) -> None:
     assert len(caught.value.message) < 300
     decoder.reset()
     assert decoder.receive_binary(event(1)) == Packet(EVENT, "/", ["e", 1])
+
+
+def test_unknown_extensions_are_named(decoder: MsgpackDecoder) -> None:
+    for code in (-2, 1, 5, 127):
+        with pytest.raises(RemoteProtocolError, match="Not a MessagePack packet"):
+            decoder.receive_binary(event({"deep": [msgspec.msgpack.Ext(code, b"data")]}))
+    with pytest.raises(RemoteProtocolError, match="unknown extension type 5"):
+        decoder.receive_binary(event(msgspec.msgpack.Ext(5, b"data")))
 
 
 def test_null_is_absent(decoder: MsgpackDecoder) -> None:
@@ -217,7 +227,10 @@ def test_depth(decoder: MsgpackDecoder) -> None:
         (Packet(EVENT, "/", ["e"], 0), {"type": 2, "data": ["e"], "nsp": "/", "id": 0}),
         (Packet(BINARY_EVENT, "/", ["e", b"x"]), {"type": 2, "data": ["e", b"x"], "nsp": "/"}),
         (Packet(BINARY_ACK, "/x", [bytearray(b"x")], 3), {"type": 3, "data": [b"x"], "nsp": "/x", "id": 3}),
-        (Packet(EVENT, "/", ("e", (1, memoryview(b"x")))), {"type": 2, "data": ["e", [1, b"x"]], "nsp": "/"}),
+        (
+            Packet(EVENT, "/", ("e", (1, memoryview(b"x1y2")[::2]))),
+            {"type": 2, "data": ["e", [1, b"xy"]], "nsp": "/"},
+        ),
     ],
 )
 def test_what_is_written(packet: Packet, expected: dict[str, Any]) -> None:
@@ -235,8 +248,9 @@ def test_what_is_written(packet: Packet, expected: dict[str, Any]) -> None:
         ({3}, [3]),
         (2**64 - 1, 2**64 - 1),
         (-(2**63), -(2**63)),
-        (datetime.datetime.fromisoformat("2020-01-01"), "2020-01-01T00:00:00"),
-        (datetime.date(2020, 1, 1), "2020-01-01"),
+        ({True: 1, False: 2, None: 3}, {"true": 1, "false": 2, "null": 3}),
+        (datetime.time(1, 2, 3), "01:02:03"),
+        ({datetime.date(2020, 1, 1): 1}, {"2020-01-01": 1}),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
     ],
 )
@@ -246,14 +260,19 @@ def test_values(value: object, expected: object) -> None:
 
 
 def test_dates_are_written_like_the_official_parser_writes_them() -> None:
-    date = datetime.datetime(
-        2023, 11, 14, 23, 13, 20, 123456, tzinfo=datetime.timezone(datetime.timedelta(hours=1))
-    )
-    (message,) = ENCODER.encode(Packet(EVENT, "/", ["e", date])).binary
-    assert bytes.fromhex("d7000000018bcfe5687b") in message
+    """A time without a zone is UTC, and a day its first moment, as in Flask's JSON."""
+    zone = datetime.timezone(datetime.timedelta(hours=1))
+    for date, hexadecimal in (
+        (datetime.datetime(2023, 11, 14, 23, 13, 20, 123456, tzinfo=zone), "d7000000018bcfe5687b"),
+        (datetime.datetime.fromisoformat("2023-11-14T22:13:20.123456"), "d7000000018bcfe5687b"),
+        (datetime.date(1969, 12, 31), "d700fffffffffad9a400"),
+    ):
+        for data in (["e", date], ["e", {"deep": (date,)}]):
+            (message,) = ENCODER.encode(Packet(EVENT, "/", data)).binary
+            assert bytes.fromhex(hexadecimal) in message
 
 
-@pytest.mark.parametrize("value", [object(), {(1, 2): 3}, {None: 1}, 1j])
+@pytest.mark.parametrize("value", [object(), {(1, 2): 3}, {b"k": 1}, 1j])
 def test_what_can_not_be_sent_is_a_type_error(value: object) -> None:
     with pytest.raises(TypeError):
         ENCODER.encode(Packet(EVENT, "/", ["e", value]))
