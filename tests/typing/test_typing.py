@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from flask_realtime import EventRequest, request
-from flask_realtime.config import ASYNC_MODES, TRANSPORTS, UNSUPPORTED, ServerConfig
+from flask_realtime.config import ASYNC_MODES, TRANSPORTS, ServerConfig
 from flask_realtime.options import AsyncMode, EngineIOOptions, EngineOptions, SocketIOOptions, TransportName
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,15 +115,11 @@ class TestOptions:
     def test_names(self) -> None:
         internal = {"ping_interval_grace"}  # the second number of ping_interval
         names = {field.name for field in fields(ServerConfig)} - internal
-        assert self.HINTS.keys() == names | UNSUPPORTED.keys() | {"resource"}
-
-    def test_what_is_not_supported_takes_no_value(self) -> None:
-        without_value = {name for name, hint in self.HINTS.items() if hint is type(None)}
-        assert without_value == set(UNSUPPORTED)
+        assert self.HINTS.keys() == names | {"resource"}
 
     def test_all_may_be_none(self) -> None:
         for name, hint in self.HINTS.items():
-            assert hint is type(None) or type(None) in typing.get_args(hint), name
+            assert type(None) in typing.get_args(hint), name
 
     def test_types_of_the_defaults(self) -> None:
         for field in fields(ServerConfig):
@@ -138,7 +134,8 @@ class TestOptions:
         engine = typing.get_type_hints(EngineOptions)
         assert typing.get_type_hints(EngineIOOptions).keys() - engine.keys() == {"path"}
         own = {"resource", "namespaces", "manage_session", "always_connect", "json", "serializer"}
-        assert self.HINTS.keys() - engine.keys() == {"path", *own, *UNSUPPORTED}
+        queue = {"message_queue", "channel", "client_manager", "max_unpublished"}
+        assert self.HINTS.keys() - engine.keys() == {"path", *own, *queue}
 
 
 def test_the_typed_request_is_flasks() -> None:
