@@ -15,6 +15,7 @@
 The layers, from the app down (imports go this way only)::
 
     extension, functions, namespace, context    what an app sees; Flask lives here
+    server_api                                  ``socketio.server``, for apps that reach behind it
     run, servers, asgi                          the web servers that an app is served with
     cli, doctor                                 ``flask realtime``
     gateways                                    HTTP, CORS, WSGI, ASGI: requests to the engine
@@ -25,6 +26,8 @@ The layers, from the app down (imports go this way only)::
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from .engineio import EngineIO
 from .exceptions import ConnectionRefusedError
@@ -49,3 +52,15 @@ __all__ = [
     "rooms",
     "send",
 ]
+
+if TYPE_CHECKING:
+    __version__: str
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        # Reading it costs more than the whole import; hardly anybody asks.
+        from importlib.metadata import version
+
+        return version("Flask-Realtime")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

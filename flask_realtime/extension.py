@@ -18,7 +18,9 @@ from .run import ServerRunner
 from .runner import HandlerRunner
 from .server.dispatcher import Dispatcher, check_handler, is_async
 from .server.server import Server
-from .types import AckCallback, DisconnectReason, Handler, Room, Sid, Target
+from .server_api import SocketIOServer
+from .server_api.emitting import several, target_of
+from .types import AckCallback, DisconnectReason, Handler, Room, Sid
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -52,8 +54,10 @@ class SocketIO:
     def __init__(self, app: Flask | None = None, **options: Any) -> None:
         #: the options that hold for every app
         self.server_options: dict[str, Any] = options
-        #: the server of the app that was initialised last
-        self.server: Server | None = None
+        #: the clients and rooms of the current app, once there is one
+        self.server: SocketIOServer | None = None
+        # The server of the app that was initialised last.
+        self._server: Server | None = None
         #: its middleware
         self.sockio_mw: Any = None
         #: the web server, while :meth:`run` runs
@@ -84,7 +88,8 @@ class SocketIO:
         app.extensions[KEY] = state
         app.extensions[COMPATIBLE_KEY] = self
         self.async_mode = config.async_mode or patched_by() or "threading"
-        self.server = state.server
+        self._server = state.server
+        self.server = self.server or SocketIOServer(self)
         self.sockio_mw = state.middleware
 
     def _make_server(self, app: Flask, config: ServerConfig, backend: Backend) -> Server:
@@ -103,7 +108,7 @@ class SocketIO:
         """The option of the app that was initialised last; setting it overrides that of every app."""
         if self.manage_session_override is not None:
             return self.manage_session_override
-        return True if self.server is None else self.server.config.manage_session
+        return True if self._server is None else self._server.config.manage_session
 
     @manage_session.setter
     def manage_session(self, value: bool) -> None:
@@ -119,9 +124,9 @@ class SocketIO:
             state = state_of(flask.current_app)
             if state is not None and state.owner is self._dispatcher and isinstance(state.server, Server):
                 return state.server
-        if self.server is None:
+        if self._server is None:
             raise RuntimeError("call SocketIO.init_app(app) first")
-        return self.server
+        return self._server
 
     # Handlers
 
@@ -239,11 +244,11 @@ class SocketIO:
         :param broadcast: accepted for compatibility; without ``to``, it always is.
         :raises TypeError, ValueError: the data can't be serialised.
         """
-        skip = _several(skip_sid)
+        skip = several(skip_sid)
         if not include_self and not skip:
             skip = (flask.request.sid,)  # type: ignore[attr-defined]
         to = room if to is None else to
-        target = Target(None if to is None else _several(to), frozenset(skip))
+        target = target_of(to, skip)
         server = self.current_server
         if callback is not None:
             callback = self._in_current_context(callback)
@@ -400,13 +405,6 @@ def _one(sid: Sid | None) -> Sid:
     if sid is None:
         raise ValueError("call() needs to=: it waits for one client")
     return sid
-
-
-def _several(value: Any) -> tuple[Any, ...]:
-    """One room (or sid) or several, as a tuple."""
-    if value is None:
-        return ()
-    return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
 
 
 def _values(args: tuple[Any, ...]) -> list[Any]:

@@ -54,7 +54,7 @@ class TestFactories:
         socketio = SocketIO(app)
         assert app.extensions["socketio"] is socketio
         state = app.extensions["realtime"]
-        assert state.server is socketio.server
+        assert state.server is socketio.current_server
         assert app.wsgi_app is state.middleware is socketio.sockio_mw
 
     def test_the_extension_object_keeps_no_app(self) -> None:
@@ -83,7 +83,8 @@ class TestFactories:
         app = new_app()
         socketio = SocketIO(app)
         socketio.test_client(app)
-        (environ,) = socketio.server.environ.values()  # type: ignore[union-attr]
+        assert socketio.server is not None
+        (environ,) = socketio.server.environ.values()
         assert environ["flask.app"] is app
 
     def test_an_app_without_it(self) -> None:
@@ -398,8 +399,7 @@ class TestOptions:
         serializer = JSONSerializer(None, max_attachments=1, max_attachment_bytes=1)
         app = new_app()
         socketio = SocketIO(app, serializer=serializer)
-        assert socketio.server is not None
-        assert socketio.server.serializer is serializer
+        assert socketio.current_server.serializer is serializer
 
     def test_transports(self) -> None:
         app = new_app()
@@ -453,8 +453,7 @@ class TestOptions:
         logger = logging.getLogger("tests.realtime")
         app = new_app()
         socketio = SocketIO(app, logger=logger)
-        assert socketio.server is not None
-        assert socketio.server.logger is logger
+        assert socketio.current_server.logger is logger
         Client(app).get("/socket.io/?EIO=3&transport=polling")
         # The line is written by a thread of its own.
         wire.wait_until(lambda: caplog.records, what="a line in the log")
