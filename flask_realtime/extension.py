@@ -227,6 +227,7 @@ class SocketIO:
         ignore_queue: bool = False,
         volatile: bool = False,
         broadcast: bool = True,
+        data: Any = None,
     ) -> None:
         """Emit an event to everybody in a namespace, or to rooms and clients of it. Never waits.
 
@@ -234,6 +235,7 @@ class SocketIO:
 
         :param args: what the event carries: text, binary, and all that JSON can
             say. One tuple is taken for several arguments.
+        :param data: another way to say what it carries.
         :param to: a sid or room, or several (``room`` is another name for it).
         :param callback: called with the acknowledgement of each recipient, in
             the context of the event that emits, if there is one.
@@ -252,7 +254,7 @@ class SocketIO:
         server = self.current_server
         if callback is not None:
             callback = self._in_current_context(callback)
-        server.emit(event, _values(args), namespace or "/", target, callback, volatile)
+        server.emit(event, _values(args, data), namespace or "/", target, callback, volatile)
 
     def _in_current_context(self, callback: AckCallback) -> AckCallback:
         """A callback runs in the context of the client whose event has emitted."""
@@ -304,6 +306,7 @@ class SocketIO:
         room: Sid | None = None,
         timeout: float | None = 60,
         ignore_queue: bool = False,
+        data: Any = None,
     ) -> Any:
         """Emit an event to one client and wait for its acknowledgement.
 
@@ -312,7 +315,9 @@ class SocketIO:
         :raises TimeoutError: no acknowledgement within ``timeout`` seconds, or the client has gone.
         :raises RuntimeError: in a coroutine, which must not wait: see :meth:`call_async`.
         """
-        return self.current_server.call(event, _values(args), namespace or "/", _one(to or room), timeout)
+        return self.current_server.call(
+            event, _values(args, data), namespace or "/", _one(to or room), timeout
+        )
 
     async def call_async(
         self,
@@ -323,10 +328,11 @@ class SocketIO:
         room: Sid | None = None,
         timeout: float | None = 60,
         ignore_queue: bool = False,
+        data: Any = None,
     ) -> Any:
         """:meth:`call` for coroutines: ``answer = await socketio.call_async("question", to=sid)``."""
         return await self.current_server.call_async(
-            event, _values(args), namespace or "/", _one(to or room), timeout
+            event, _values(args, data), namespace or "/", _one(to or room), timeout
         )
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
@@ -407,8 +413,10 @@ def _one(sid: Sid | None) -> Sid:
     return sid
 
 
-def _values(args: tuple[Any, ...]) -> list[Any]:
+def _values(args: tuple[Any, ...], data: Any) -> list[Any]:
     """The arguments of an event: one tuple stands for several."""
+    if data is not None:
+        args = (*args, data)
     if len(args) == 1 and isinstance(args[0], tuple):
         args = args[0]
     return list(args)

@@ -58,11 +58,13 @@ def emit(
     ignore_queue: bool = False,
     volatile: bool = False,
     json: bool = False,
+    data: Any = None,
 ) -> None:
     """Emit an event: to the current client, or to those that ``to`` or ``broadcast`` say.
 
     :param args: what the event carries: text, binary, and all that JSON can
         say. One tuple is taken for several arguments.
+    :param data: another way to say what it carries.
     :param namespace: the current event's, unless given.
     :param to: a sid or room, or several (``room`` is another name for it).
     :param broadcast: to everybody in the namespace.
@@ -87,6 +89,7 @@ def emit(
         skip_sid=skip_sid,
         ignore_queue=ignore_queue,
         volatile=volatile,
+        data=data,
     )
 
 
@@ -125,6 +128,7 @@ def call(
     room: Sid | None = None,
     timeout: float | None = 60,
     ignore_queue: bool = False,
+    data: Any = None,
 ) -> Any:
     """Emit an event to one client, by default the current one, and wait for its acknowledgement.
 
@@ -138,6 +142,7 @@ def call(
         to=to or room or _current("sid"),
         timeout=timeout,
         ignore_queue=ignore_queue,
+        data=data,
     )
 
 
@@ -149,6 +154,7 @@ async def call_async(
     room: Sid | None = None,
     timeout: float | None = 60,
     ignore_queue: bool = False,
+    data: Any = None,
 ) -> Any:
     """:func:`call` for ``async def`` handlers: ``answer = await call_async("question")``."""
     return await _socketio().call_async(
@@ -158,6 +164,7 @@ async def call_async(
         to=to or room or _current("sid"),
         timeout=timeout,
         ignore_queue=ignore_queue,
+        data=data,
     )
 
 
