@@ -16,6 +16,7 @@ from flask_realtime.adapters import MemoryAdapter
 from flask_realtime.backends.memory import MemoryBackend, MemoryTransport
 from flask_realtime.config import ServerConfig
 from flask_realtime.context import EventScope, slim_environ
+from flask_realtime.hooks import HookTable
 from flask_realtime.mounting import state_of
 from flask_realtime.protocol.socketio import JSONSerializer, MsgpackSerializer, Packet, PacketType, Serializer
 from flask_realtime.protocol.websocket import Opcode, WebSocketConnection, encode_frame
@@ -183,7 +184,7 @@ class MemoryServer:
             MemoryAdapter(),
             JSONSerializer(),
             self.dispatcher,
-            HandlerRunner(self.socketio, ServerConfig()),
+            HandlerRunner(self.socketio, ServerConfig(), HookTable()),
             logging.getLogger("flask_realtime"),
         )
         state = state_of(self.app)

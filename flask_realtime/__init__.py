@@ -16,6 +16,7 @@ The layers, from the app down (imports go this way only)::
 
     extension, functions, namespace, context    what an app sees; Flask lives here
     server_api                                  ``socketio.server``, for apps that reach behind it
+    registry, hooks, groups, guards             handlers, and what runs around them
     run, servers, asgi                          the web servers that an app is served with
     cli, doctor                                 ``flask realtime``
     gateways                                    HTTP, CORS, WSGI, ASGI: requests to the engine
@@ -30,15 +31,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .engineio import EngineIO
-from .exceptions import ConnectionRefusedError
+from .exceptions import ConnectionRefusedError, EventRefusedError
 from .extension import SocketIO
 from .functions import call, call_async, close_room, disconnect, emit, join_room, leave_room, rooms, send
+from .groups import EventGroup
+from .guards import guard, login_required, role_required
 from .namespace import Namespace
 from .test_client import SocketIOTestClient
 
 __all__ = [
     "ConnectionRefusedError",
     "EngineIO",
+    "EventGroup",
+    "EventRefusedError",
     "Namespace",
     "SocketIO",
     "SocketIOTestClient",
@@ -47,8 +52,11 @@ __all__ = [
     "close_room",
     "disconnect",
     "emit",
+    "guard",
     "join_room",
     "leave_room",
+    "login_required",
+    "role_required",
     "rooms",
     "send",
 ]

@@ -124,6 +124,10 @@ class ServerConfig:
             resource = values.pop("resource")
             values["path"] = values.get("path") or resource
         values = {name: value for name, value in values.items() if value is not None or name in NULLABLE}
+        for name in values.keys() & WITHOUT_EFFECT.keys():
+            del values[name]
+            if app_config is not None:  # once: the options are looked at again where they are given
+                logger.warning("SocketIO(%s=...) has no effect: %s", name, WITHOUT_EFFECT[name])
         for name in values.keys() & UNSUPPORTED.keys():
             raise UnsupportedOptionError(f"{name}: {UNSUPPORTED[name]}")
         for name in values:
@@ -183,6 +187,16 @@ MAY_BE_ZERO = {
     "compression_threshold",
     "drain_timeout",
     "max_attachments",
+}
+#: what apps give to Flask-SocketIO, where nobody reads it; and what they want instead
+WITHOUT_EFFECT = {
+    "allow_unsafe_werkzeug": "it is an argument of run()",
+    "binary": "binary data is known by its type",
+    "debug": "it is an argument of run()",
+    "engineio_options": "its options are given by their own names",
+    "log_output": "it is an argument of run()",
+    "max_decode_packets": "the limit is max_payload_packets",
+    "use_reloader": "it is an argument of run()",
 }
 #: options of Flask-SocketIO that this version can't honour; better refused than ignored
 UNSUPPORTED = {

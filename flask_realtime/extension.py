@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import flask
 
 from .adapters import MemoryAdapter
 from .backends.patching import patched_by
 from .config import ServerConfig
+from .groups import attach_groups
 from .mounting import mount, state_of
-from .namespace import Namespace
 from .protocol.socketio import JSONSerializer, ModuleJSON, MsgpackSerializer, Serializer
+from .registry import AppHandlers, HandlerRegistry
 from .run import ServerRunner
 from .runner import HandlerRunner
-from .server.dispatcher import Dispatcher, check_handler, is_async
+from .server.dispatcher import is_async
 from .server.server import Server
 from .server_api import SocketIOServer
 from .server_api.emitting import several, target_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from .gateways.asgi import ASGIApp
+    from .hooks import HookTable
     from .server.ports import Backend, Joinable
     from .test_client import SocketIOTestClient
 
@@ -39,7 +41,7 @@ KEY = "realtime"
 COMPATIBLE_KEY = "socketio"
 
 
-class SocketIO:
+class SocketIO(HandlerRegistry):
     """Gives a Flask app Socket.IO.
 
     :param app: the app; or call :meth:`init_app` later, once or several times.
@@ -52,6 +54,7 @@ class SocketIO:
     reason = DisconnectReason
 
     def __init__(self, app: Flask | None = None, **options: Any) -> None:
+        super().__init__()
         #: the options that hold for every app
         self.server_options: dict[str, Any] = options
         #: the clients and rooms of the current app, once there is one
@@ -66,12 +69,8 @@ class SocketIO:
         self.manage_session_override: bool | None = None
         #: how the app is served, as the option takes it; known for sure when a server runs
         self.async_mode = options.get("async_mode") or patched_by() or "threading"
-        self.handlers: list[tuple[str, Handler, str]] = []
-        self.namespace_handlers: list[Namespace] = []
         self.exception_handlers: dict[str, Handler] = {}
         self.default_exception_handler: Handler | None = None
-        # One for all apps: handlers may be registered before, between and after them.
-        self._dispatcher = Dispatcher()
         self._runner = ServerRunner()
         ServerConfig.from_options(options)  # a wrong option is best shown where it is written
         if app is not None:
@@ -83,23 +82,28 @@ class SocketIO:
         :param options: for this app; they go before the constructor's.
         """
         config = ServerConfig.from_options({**self.server_options, **options}, app.config)
-        state = mount(app, config, partial(self._make_server, app, config))
-        state.owner = self._dispatcher
+        handlers = AppHandlers(self)
+        state = mount(app, config, partial(self._make_server, app, config, handlers))
+        state.handlers = handlers
         app.extensions[KEY] = state
         app.extensions[COMPATIBLE_KEY] = self
         self.async_mode = config.async_mode or patched_by() or "threading"
         self._server = state.server
         self.server = self.server or SocketIOServer(self)
         self.sockio_mw = state.middleware
+        self._attach(handlers)
+        attach_groups(app, handlers)
 
-    def _make_server(self, app: Flask, config: ServerConfig, backend: Backend) -> Server:
+    def _make_server(
+        self, app: Flask, config: ServerConfig, handlers: AppHandlers, backend: Backend
+    ) -> Server:
         return Server(
             config,
             backend,
             MemoryAdapter(),
             _serializer(app, config),
-            self._dispatcher,
-            HandlerRunner(self, config),
+            handlers.dispatcher,
+            HandlerRunner(self, config, handlers.hooks),
             config.make_logger(),
         )
 
@@ -122,66 +126,13 @@ class SocketIO:
         """
         if flask.has_app_context():
             state = state_of(flask.current_app)
-            if state is not None and state.owner is self._dispatcher and isinstance(state.server, Server):
+            if state is not None and state.handlers in self._apps and isinstance(state.server, Server):
                 return state.server
         if self._server is None:
             raise RuntimeError("call SocketIO.init_app(app) first")
         return self._server
 
-    # Handlers
-
-    def on(self, message: str, namespace: str | None = None) -> Callable[[H], H]:
-        """Register the decorated function for an event.
-
-        :param message: the event; ``'*'`` for all that have no handler of
-            their own (it then gets the event's name as its first argument).
-        :param namespace: ``'/'`` unless given; ``'*'`` for all.
-        """
-
-        def decorator(handler: H) -> H:
-            self.on_event(message, handler, namespace)
-            return handler
-
-        return decorator
-
-    def on_event(self, message: str, handler: Handler, namespace: str | None = None) -> None:
-        """Register a function, or a coroutine function, for an event (see :meth:`on`).
-
-        :raises TypeError: it can't be called.
-        """
-        check_handler(handler)
-        namespace = namespace or "/"
-        self.handlers.append((message, handler, namespace))
-        self._dispatcher.register(namespace, message, handler)
-
-    @overload
-    def event(self, handler: H, /) -> H: ...
-
-    @overload
-    def event(self, handler: str | None = None, /, *, namespace: str | None = None) -> Callable[[H], H]: ...
-
-    def event(self, handler: H | str | None = None, /, *, namespace: str | None = None) -> Any:
-        """Register the decorated function for the event of its name: ``@socketio.event``.
-
-        With arguments, ``@socketio.event(namespace="/chat")`` or ``@socketio.event("/chat")``.
-        """
-        if callable(handler):
-            return self.on(handler.__name__, namespace)(handler)
-        return lambda function: self.on(function.__name__, namespace or handler)(function)
-
-    def on_namespace(self, namespace_handler: Namespace) -> None:
-        """Register the methods of a :class:`.Namespace` object.
-
-        :raises ValueError: it is none.
-        """
-        if not isinstance(namespace_handler, Namespace):
-            raise ValueError("not a Namespace object")
-        for name in dir(namespace_handler):
-            if name.startswith("on_"):
-                check_handler(getattr(namespace_handler, name))
-        namespace_handler._set_socketio(self)
-        self.namespace_handlers.append(namespace_handler)
-        self._dispatcher.register_namespace(namespace_handler.namespace, namespace_handler)
+    # Handlers (the rest is in HandlerRegistry)
 
     def on_error(self, namespace: str | None = None) -> Callable[[H], H]:
         """Register the decorated function for the exceptions of a namespace's handlers.
@@ -208,9 +159,17 @@ class SocketIO:
         self.default_exception_handler = exception_handler
         return exception_handler
 
-    def run_handler(self, function: Handler, event: str, namespace: str, sid: Sid, args: list[Any]) -> Any:
+    def run_handler(
+        self,
+        function: Handler,
+        event: str,
+        namespace: str,
+        sid: Sid,
+        args: list[Any],
+        group: HookTable | None = None,
+    ) -> Any:
         """Run a function in the context of a client's event (what ``Namespace.trigger_event`` does)."""
-        return self.current_server.run_in_context(sid, namespace, function, event, args)
+        return self.current_server.run_in_context(sid, namespace, function, event, args, group)
 
     # Emitting
 
@@ -364,7 +323,7 @@ class SocketIO:
         """
         self.current_server.backend.sleep(seconds)
 
-    def run(self, app: Flask, host: str | None = None, port: int | None = None, **options: Any) -> None:
+    def run(self, app: Flask, host: str | None = None, port: int | str | None = None, **options: Any) -> None:
         """Serve the app until Ctrl-C, SIGTERM or :meth:`stop` (options: :meth:`.ServerRunner.run`)."""
         self._runner.run(app, self, host, port, **options)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .config import ServerConfig
+    from .registry import AppHandlers
     from .server.ports import Backend
 
 __all__ = ["AppState", "insert_middleware", "mount", "state_of"]
@@ -34,8 +35,8 @@ class AppState:
     config: ServerConfig
     server: Any
     middleware: SocketMiddleware
-    #: what tells whose state this is
-    owner: object = None
+    #: what is registered for this app, where it has Socket.IO
+    handlers: AppHandlers | None = None
 
 
 def state_of(app: Flask) -> AppState | None:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 
-from .exceptions import ConnectionRefusedError
-from .server.dispatcher import is_async, positional_capacity
+from .exceptions import EventRefusedError
+from .server.dispatcher import RESERVED_EVENTS, fitted, is_async
 from .server.inbox import awaited, in_thread
 from .server.server import NOT_HANDLED
 from .types import AckCallback, Handler, Room, Sid
 
 if TYPE_CHECKING:
     from .extension import SocketIO
+    from .hooks import HookTable
     from .server.server import Server
     from .server_api import SocketIOServer
 
@@ -34,19 +35,21 @@ class Namespace:
     def __init__(self, namespace: str | None = None) -> None:
         self.namespace = namespace or "/"
         self.socketio: SocketIO | None = None
+        self._group: HookTable | None = None
 
-    def _set_socketio(self, socketio: SocketIO) -> None:
+    def _belong(self, socketio: SocketIO, group: HookTable | None) -> None:
+        """It is registered: with an extension object, maybe through a group of events."""
         self.socketio = socketio
+        self._group = group
 
     @property
     def server(self) -> SocketIOServer:
         """:attr:`.SocketIO.server`.
 
-        :raises RuntimeError: before it was registered by :meth:`.SocketIO.on_namespace`, or there is no app.
+        :raises RuntimeError: before it was registered by :meth:`.SocketIO.on_namespace` for an app.
         """
         server = self._extension.server
-        if server is None:
-            raise RuntimeError("call SocketIO.init_app(app) first")
+        assert server is not None
         return server
 
     @property
@@ -67,15 +70,15 @@ class Namespace:
         """
         handler = getattr(self, "on_" + (event or ""), None)
         sid, *values = args
-        if handler is not None and event in ("connect", "disconnect"):
-            values = values[: positional_capacity(handler)]
+        if handler is not None and event in RESERVED_EVENTS:
+            handler = fitted(handler)
         if is_async(handler) or is_async(self.trigger_event):  # an override that awaits this one
             return self._trigger_async(handler, event, sid, values)
         if handler is None:
             return NOT_HANDLED
         try:
-            return self._extension.run_handler(handler, event, self.namespace, sid, values)
-        except ConnectionRefusedError:
+            return self._extension.run_handler(handler, event, self.namespace, sid, values, self._group)
+        except EventRefusedError:
             raise
         except Exception as error:
             hook = getattr(self, "error", None)
@@ -86,12 +89,12 @@ class Namespace:
     async def _trigger_async(self, handler: Handler | None, event: str, sid: Sid, values: list[Any]) -> Any:
         if handler is None:
             return NOT_HANDLED
-        run = partial(self._extension.run_handler, handler, event, self.namespace, sid, values)
+        run = partial(self._extension.run_handler, handler, event, self.namespace, sid, values, self._group)
         try:
             if not is_async(handler):
                 return await in_thread(self._server.backend, run)
             return await awaited(run())  # plain where the client has gone
-        except ConnectionRefusedError:
+        except EventRefusedError:
             raise
         except Exception as error:
             hook = getattr(self, "error", None)

@@ -1,18 +1,21 @@
-"""How the app's functions are run: in the context of an event, with the app's error handlers around them."""
+"""How the app's functions are run: in the context of an event, within its hooks and error handlers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .context import EventScope
-from .exceptions import ConnectionRefusedError
+from .exceptions import EventRefusedError
+from .hooks import HookedCall
 from .server.inbox import awaited, completed
 from .types import Handler
 
 if TYPE_CHECKING:
     from .config import ServerConfig
     from .extension import SocketIO
+    from .hooks import Hooks, HookTable
     from .server.client import Socket
 
 __all__ = ["HandlerRunner"]
@@ -21,19 +24,50 @@ __all__ = ["HandlerRunner"]
 class HandlerRunner:
     """Runs handlers for the server of one app (a :class:`.server.Runner`)."""
 
-    def __init__(self, socketio: SocketIO, config: ServerConfig) -> None:
+    def __init__(self, socketio: SocketIO, config: ServerConfig, hooks: HookTable) -> None:
         self._socketio = socketio
         self._config = config
+        self._hooks = hooks
 
-    def run(self, socket: Socket, function: Handler, message: str | None, args: list[Any]) -> Any:
+    def run(
+        self,
+        socket: Socket,
+        function: Handler,
+        message: str | None,
+        args: list[Any],
+        group: HookTable | None = None,
+    ) -> Any:
         """See :class:`.server.Runner`."""
-        call = partial(self._call, socket.namespace, function)
-        return self._scope(socket).run(call, message, args, self._manage_session)
+        call: Callable[..., Any] = partial(self._settle, socket, group)
+        if around := self._around(socket, message, group):
+            call = partial(HookedCall(around, message or "", socket.client.server).run, call)
+        return self._scope(socket).run(partial(call, function), message, args, self._manage_session)
 
-    async def run_async(self, socket: Socket, function: Handler, message: str | None, args: list[Any]) -> Any:
+    async def run_async(
+        self,
+        socket: Socket,
+        function: Handler,
+        message: str | None,
+        args: list[Any],
+        group: HookTable | None = None,
+    ) -> Any:
         """See :class:`.server.Runner`."""
-        call = partial(self._call_async, socket.namespace, function)
-        return await self._scope(socket).run_async(call, message, args, self._manage_session)
+        call: Callable[..., Any] = partial(self._settle_async, socket, group)
+        if around := self._around(socket, message, group):
+            call = partial(HookedCall(around, message or "", socket.client.server).run_async, call)
+        run = self._scope(socket).run_async
+        return await run(partial(call, function), message, args, self._manage_session)
+
+    def attends(self, namespace: str) -> bool:
+        """See :class:`.server.Runner`."""
+        return bool(self._hooks.around(namespace))
+
+    def _around(self, socket: Socket, message: str | None, group: HookTable | None) -> list[Hooks]:
+        """The hooks of an event, from the outermost; a callback has none."""
+        if message is None:
+            return []
+        around = self._hooks.around(socket.namespace)
+        return around if group is None else around + group.around(socket.namespace)
 
     @staticmethod
     def _scope(socket: Socket) -> EventScope:
@@ -49,31 +83,33 @@ class HandlerRunner:
 
     # Inside the event's context
 
-    def _call(self, namespace: str, function: Handler, *args: Any) -> Any:
+    def _settle(self, socket: Socket, group: HookTable | None, function: Handler, *args: Any) -> Any:
+        """A function's result, or that of the handler of its error."""
         try:
-            return self._completed(function(*args))
-        except ConnectionRefusedError:
+            return completed(socket.client.server.backend, function(*args))
+        except EventRefusedError:
             raise
         except Exception as error:
-            handler = self._error_handler(namespace)
+            handler = self._error_handler(socket.namespace, group)
             if handler is None:
                 raise
-            return self._completed(handler(error))
+            return completed(socket.client.server.backend, handler(error))
 
-    async def _call_async(self, namespace: str, function: Handler, *args: Any) -> Any:
+    async def _settle_async(
+        self, socket: Socket, group: HookTable | None, function: Handler, *args: Any
+    ) -> Any:
         try:
             return await function(*args)
-        except ConnectionRefusedError:
+        except EventRefusedError:
             raise
         except Exception as error:
-            handler = self._error_handler(namespace)
+            handler = self._error_handler(socket.namespace, group)
             if handler is None:
                 raise
             return await awaited(handler(error))
 
-    def _completed(self, result: Any) -> Any:
-        return completed(self._socketio.current_server.backend, result)
-
-    def _error_handler(self, namespace: str) -> Handler | None:
+    def _error_handler(self, namespace: str, group: HookTable | None) -> Handler | None:
+        if group is not None and group.error is not None:
+            return group.error
         socketio = self._socketio
         return socketio.exception_handlers.get(namespace, socketio.default_exception_handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,13 @@ settings.register_profile("dev", deadline=None, suppress_health_check=[HealthChe
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, print_blob=True)
 settings.register_profile("long", settings.get_profile("dev"), max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+# What these modules assert is shown as what a test asserts.
+pytest.register_assert_rewrite("acceptance", "extension", "matrix", "proxies")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a shell, which our servers would inherit: some are stopped with Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Require = Callable[[str, object], None]
 

@@ -157,7 +157,14 @@ class World:
 
     # A Runner
 
-    def run(self, sock: Any, function: Callable[..., Any], message: str | None, args: list[Any]) -> Any:
+    def run(
+        self,
+        sock: Any,
+        function: Callable[..., Any],
+        message: str | None,
+        args: list[Any],
+        group: Any = None,
+    ) -> Any:
         self._sockets.append(sock)
         try:
             return function(*args)
@@ -165,9 +172,17 @@ class World:
             self._sockets.pop()
 
     async def run_async(
-        self, sock: Any, function: Callable[..., Any], message: str | None, args: list[Any]
+        self,
+        sock: Any,
+        function: Callable[..., Any],
+        message: str | None,
+        args: list[Any],
+        group: Any = None,
     ) -> Any:
         return await function(*args)
+
+    def attends(self, namespace: str) -> bool:
+        return False
 
     # Handlers
 

@@ -13,7 +13,15 @@ from typing import Any, NamedTuple
 
 from ..types import Handler
 
-__all__ = ["RESERVED_EVENTS", "Dispatcher", "Match", "check_handler", "is_async", "positional_capacity"]
+__all__ = [
+    "RESERVED_EVENTS",
+    "Dispatcher",
+    "Match",
+    "check_handler",
+    "fitted",
+    "is_async",
+    "positional_capacity",
+]
 
 ANY = "*"
 EVERYTHING = 1_000
@@ -47,6 +55,20 @@ def is_async(function: Any) -> bool:
     )
 
 
+def fitted(handler: Handler) -> Handler:
+    """A handler of ``connect`` (``disconnect``) that takes ``auth`` (``reason``), for one that may not."""
+    if positional_capacity(handler):
+        return handler
+
+    async def without_argument_async(argument: object) -> Any:
+        return await handler()
+
+    def without_argument(argument: object) -> Any:
+        return handler()
+
+    return without_argument_async if is_async(handler) else without_argument
+
+
 def check_handler(handler: Any) -> None:
     """
     :raises TypeError: it can't be called, or gives an asynchronous generator.
@@ -63,13 +85,14 @@ def check_handler(handler: Any) -> None:
 class Match(NamedTuple):
     """The handler of an event, and what it was registered for."""
 
+    #: called with all arguments of the event (see :func:`fitted`)
     handler: Handler
-    #: how many positional arguments it takes
-    capacity: int
     #: the event it was registered for, ``'*'`` for a catch-all
     event: str
     #: it is a coroutine function
     is_async: bool
+    #: the runner's: what its group runs around it
+    group: Any = None
 
 
 class Dispatcher:
@@ -79,10 +102,13 @@ class Dispatcher:
         self._handlers: dict[str, dict[str, Match]] = {}
         self._namespaces: dict[str, Any] = {}
 
-    def register(self, namespace: str, event: str, handler: Handler) -> None:
-        """``handler`` takes this event; a later registration replaces an earlier one."""
+    def register(self, namespace: str, event: str, handler: Handler, group: Any = None) -> None:
+        """``handler`` takes this event; a later registration replaces an earlier one.
+
+        :param group: for the runner, with each of its runs.
+        """
         self._handlers.setdefault(namespace, {})[event] = Match(
-            handler, positional_capacity(handler), event, is_async(handler)
+            fitted(handler) if event in RESERVED_EVENTS else handler, event, is_async(handler), group
         )
 
     def register_namespace(self, namespace: str, obj: Any) -> None:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ..exceptions import CallTimeoutError, ClientGoneError, ConnectionRefusedError
+from ..exceptions import CallTimeoutError, ClientGoneError, EventRefusedError
 from ..protocol.errors import excerpt
 from ..protocol.socketio import Packet, PacketType, Serializer
 from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
 from .acks import AckReceiver
 from .client import Client, Socket, SocketState
-from .dispatcher import Dispatcher, Match, is_async
+from .dispatcher import RESERVED_EVENTS, Dispatcher, Match, is_async
 from .engine import Engine
 from .inbox import FAILURE, AsyncWork, Work, awaited, completed
 from .logs import short
@@ -37,14 +37,34 @@ REJECTED = {"message": "Connection rejected by server"}
 class Runner(Protocol):
     """Runs a user's function in the context of an event (the extension's part)."""
 
-    def run(self, socket: Socket, function: Callable[..., Any], message: str | None, args: list[Any]) -> Any:
-        """``function(*args)`` with ``request.event`` set to ``message`` and ``args``."""
+    def run(
+        self,
+        socket: Socket,
+        function: Callable[..., Any],
+        message: str | None,
+        args: list[Any],
+        group: Any = None,
+    ) -> Any:
+        """``function(*args)`` with ``request.event`` set to ``message`` and ``args``.
+
+        :param message: None where it is not an event's handler.
+        :param group: what the handler was registered with (see :meth:`.Dispatcher.register`).
+        """
         ...
 
     async def run_async(
-        self, socket: Socket, function: Callable[..., Any], message: str | None, args: list[Any]
+        self,
+        socket: Socket,
+        function: Callable[..., Any],
+        message: str | None,
+        args: list[Any],
+        group: Any = None,
     ) -> Any:
         """The same for a coroutine function."""
+        ...
+
+    def attends(self, namespace: str) -> bool:
+        """Whether ``connect`` and ``disconnect`` concern it even where they have no handler."""
         ...
 
 
@@ -141,6 +161,7 @@ class Server:
         return (
             self.dispatcher.find(namespace, event) is not None
             or self.dispatcher.find_namespace(namespace) is not None
+            or self._runner.attends(namespace)
         )
 
     def _work(
@@ -163,7 +184,7 @@ class Server:
             with self.engine.lock:
                 self._accept(socket)
             return
-        if isinstance(error, ConnectionRefusedError):
+        if isinstance(error, EventRefusedError):
             self._reject(socket, error.error_args)
             return
         if isinstance(error, FAILURE):
@@ -252,10 +273,12 @@ class Server:
             self._finish_event(socket, packet, await self._outcome_async(socket, event, args))
 
     def _finish_event(self, socket: Socket, packet: Packet, outcome: _Outcome) -> None:
-        error = outcome.error
+        value, error = outcome
+        if isinstance(error, EventRefusedError):
+            value, error = self._refused(socket, packet.data[0], error), None
         try:
-            if error is None and packet.id is not None and outcome.value is not NOT_HANDLED:
-                self._send_ack(socket, packet.id, outcome.value)
+            if error is None and packet.id is not None and value is not NOT_HANDLED:
+                self._send_ack(socket, packet.id, value)
         except FAILURE as unsendable:
             error = unsendable
         if isinstance(error, FAILURE):
@@ -267,6 +290,15 @@ class Server:
                 socket.namespace,
             )
         self._pass_on(error)
+
+    def _refused(self, socket: Socket, event: str, error: EventRefusedError) -> dict[str, Any]:
+        """What the client is told; the rest is for us."""
+        refusal = error.error_args
+        self.engine.refusals(
+            "event refused", "event %s of client %s in namespace %r: %s",
+            excerpt(event), socket.sid, socket.namespace, excerpt(refusal["message"]), level=logging.INFO,
+        )  # fmt: skip
+        return {"error": refusal}
 
     # The app's functions
 
@@ -293,31 +325,33 @@ class Server:
     def _call_handler(self, socket: Socket, event: str, args: list[Any]) -> Any:
         match = self.dispatcher.find(socket.namespace, event)
         if match is not None:
-            return self._runner.run(socket, match.handler, match.event, self._arguments(match, event, args))
+            return self._runner.run(
+                socket, match.handler, match.event, _arguments(match, event, args), match.group
+            )
         obj = self.dispatcher.find_namespace(socket.namespace)
-        if obj is None:
-            return NOT_HANDLED
-        return completed(self.backend, obj.trigger_event(event, socket.sid, *args))
+        result = NOT_HANDLED
+        if obj is not None:
+            result = completed(self.backend, obj.trigger_event(event, socket.sid, *args))
+        if result is NOT_HANDLED and self._is_attended(socket, event):
+            result = self._runner.run(socket, _nothing, event, args)
+        return result
 
     async def _call_handler_async(self, socket: Socket, event: str, args: list[Any]) -> Any:
         match = self.dispatcher.find(socket.namespace, event)
         if match is not None:
             return await self._runner.run_async(
-                socket, match.handler, match.event, self._arguments(match, event, args)
+                socket, match.handler, match.event, _arguments(match, event, args), match.group
             )
         obj = self.dispatcher.find_namespace(socket.namespace)
-        if obj is None:
-            return NOT_HANDLED
-        return await awaited(obj.trigger_event(event, socket.sid, *args))
+        result = NOT_HANDLED
+        if obj is not None:
+            result = await awaited(obj.trigger_event(event, socket.sid, *args))
+        if result is NOT_HANDLED and self._is_attended(socket, event):
+            result = await self._runner.run_async(socket, _nothing_async, event, args)
+        return result
 
-    @staticmethod
-    def _arguments(match: Match, event: str, args: list[Any]) -> list[Any]:
-        if match.event == "*":
-            return [event, *args]
-        if event in ("connect", "disconnect"):
-            # connect(auth) or connect(); disconnect(reason) or disconnect().
-            return args[: match.capacity]
-        return args
+    def _is_attended(self, socket: Socket, event: str) -> bool:
+        return event in RESERVED_EVENTS and self._runner.attends(socket.namespace)
 
     def _send_ack(self, socket: Socket, ack_id: int, result: Any) -> None:
         values = list(result) if isinstance(result, tuple) else [] if result is None else [result]
@@ -326,14 +360,20 @@ class Server:
             socket.send(message)
 
     def run_in_context(
-        self, sid: Sid, namespace: str, function: Callable[..., Any], event: str | None, args: list[Any]
+        self,
+        sid: Sid,
+        namespace: str,
+        function: Callable[..., Any],
+        event: str | None,
+        args: list[Any],
+        group: Any = None,
     ) -> Any:
         """Run a function in the context of a client's event; a coroutine function gives a coroutine."""
         socket = self.adapter.find(sid) if namespace == "*" else self.adapter.get(namespace, sid)
         if socket is None:
             return NOT_HANDLED
         run = self._runner.run_async if is_async(function) else self._runner.run
-        return run(socket, function, event, args)
+        return run(socket, function, event, args, group)
 
     # Emitting
 
@@ -572,6 +612,18 @@ class Server:
                 c.pending_attachments for c in clients if isinstance(c, Client)
             )
             return counts
+
+
+def _arguments(match: Match, event: str, args: list[Any]) -> list[Any]:
+    return [event, *args] if match.event == "*" else args
+
+
+def _nothing(argument: object) -> None:
+    """In the place of a handler of ``connect`` or ``disconnect``."""
+
+
+async def _nothing_async(argument: object) -> None:
+    """The same, for the event loop."""
 
 
 def _pending_acks(clients: Iterable[object]) -> Iterable[int]:

@@ -235,6 +235,25 @@ class TestWrongOptions:
         with pytest.raises(TypeError, match=right):
             SocketIO().init_app(new_app(), **{wrong: 1})
 
+    def test_what_flask_socketio_ignores_is_told_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        app = new_app()
+        ignored: dict[str, Any] = {
+            "allow_unsafe_werkzeug": True,
+            "binary": True,
+            "debug": False,
+            "engineio_options": {"ping_timeout": 1},
+            "log_output": True,
+            "max_decode_packets": 500,
+            "use_reloader": False,
+        }
+        socketio = SocketIO(**ignored, ping_interval=7)
+        assert not caplog.records
+        socketio.init_app(app)
+        assert (config_of(app).ping_interval, config_of(app).ping_timeout) == (7, 20)
+        assert len(caplog.records) == len(ignored)
+        for name in ignored:
+            assert f"SocketIO({name}=...) has no effect" in caplog.text
+
     def test_nothing_is_close(self) -> None:
         with pytest.raises(TypeError, match=r"unknown option 'xyzzy'$"):
             SocketIO(xyzzy=1)
