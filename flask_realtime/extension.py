@@ -20,8 +20,7 @@ from .runner import HandlerRunner
 from .server.dispatcher import is_async
 from .server.server import Server
 from .server_api import SocketIOServer
-from .server_api.emitting import several, target_of
-from .types import AckCallback, DisconnectReason, Handler, Room, Sid
+from .types import AckCallback, DisconnectReason, Handler, Room, Sid, Target
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -205,11 +204,11 @@ class SocketIO(HandlerRegistry):
         :param broadcast: accepted for compatibility; without ``to``, it always is.
         :raises TypeError, ValueError: the data can't be serialised.
         """
-        skip = several(skip_sid)
+        skip = _several(skip_sid)
         if not include_self and not skip:
             skip = (flask.request.sid,)  # type: ignore[attr-defined]
         to = room if to is None else to
-        target = target_of(to, skip)
+        target = Target(None if to is None else _several(to), frozenset(skip))
         server = self.current_server
         if callback is not None:
             callback = self._in_current_context(callback)
@@ -370,6 +369,13 @@ def _one(sid: Sid | None) -> Sid:
     if sid is None:
         raise ValueError("call() needs to=: it waits for one client")
     return sid
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    """One room (or sid) or several, as a tuple."""
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
 
 
 def _values(args: tuple[Any, ...], data: Any) -> list[Any]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ..server.client import Client, SocketState
 from ..types import AckCallback, Room, Sid
-from .emitting import Rooms, Skipped, several, target_of, values_of
 
 if TYPE_CHECKING:
     from ..extension import SocketIO
     from ..server.client import Socket
     from ..server.server import Server
 
-__all__ = ["Clients", "RoomsByNamespace", "RoomsOfNamespace"]
+__all__ = ["Clients", "Rooms", "RoomsByNamespace", "RoomsOfNamespace", "Skipped"]
+
+Rooms = Room | Iterable[Room] | None
+Skipped = Sid | Iterable[Sid] | None
 
 #: the sids in a room, each with the id of the connection that carries it
 Participants = dict[Sid, str]
@@ -46,11 +48,13 @@ class Clients:
     def get_participants(self, namespace: str, room: Rooms) -> Iterator[tuple[Sid, str]]:
         """The participants of a room, or of several: (sid, id of the connection), each once.
 
-        :param room: None for everybody in the namespace.
+        :param room: its name, or a list or tuple of names; None for everybody in the namespace.
         """
         rooms = RoomsOfNamespace(self._server, namespace)
-        wanted = several(room) if room is not None else (None,)
-        return chain.from_iterable([_merged(rooms.get(one, {}) for one in wanted).items()])
+        participants: Participants = {}
+        for one in room if isinstance(room, (list, tuple, set, frozenset)) else (room,):
+            participants.update(rooms.get(one, {}))
+        return iter(participants.items())
 
     def get_rooms(self, sid: Sid, namespace: str) -> list[Room]:
         """The rooms of a client; its own, named like its sid, is the first."""
@@ -88,8 +92,9 @@ class Clients:
         to: Rooms = None,
     ) -> None:
         """See :meth:`.SocketIOServer.emit`."""
-        target = target_of(room if to is None else to, skip_sid)
-        self._server.emit(event, values_of(data), namespace, target, callback)
+        self._socketio.emit(
+            event, data=data, to=to, room=room, skip_sid=skip_sid, namespace=namespace, callback=callback
+        )
 
     def disconnect(self, sid: Sid, namespace: str) -> None:
         """See :meth:`.SocketIOServer.disconnect`."""
@@ -105,14 +110,7 @@ class Clients:
 
     def close_room(self, room: Room, namespace: str) -> None:
         """See :meth:`.SocketIOServer.close_room`."""
-        self._server.close_room(room, namespace)
-
-
-def _merged(rooms: Iterator[Participants]) -> Participants:
-    merged: Participants = {}
-    for participants in rooms:
-        merged.update(participants)
-    return merged
+        self._socketio.close_room(room, namespace)
 
 
 class RoomsOfNamespace(Mapping[Room, Participants]):

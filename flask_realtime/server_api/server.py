@@ -8,9 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ..types import AckCallback, DisconnectReason, Handler, Room, Sid
-from .clients import Clients
+from .clients import Clients, Rooms, Skipped
 from .connections import Connections
-from .emitting import Rooms, Skipped, target_of, values_of
 from .handlers import NamespaceHandlers, with_sid
 
 if TYPE_CHECKING:
@@ -69,12 +68,20 @@ class SocketIOServer:
         :param data: one argument, a tuple of several, or None for none.
         :param to: a sid or room, or several (``room`` is another name for it).
         :param skip_sid: leaves these clients out.
-        :param callback: called with the acknowledgement of each recipient,
-            outside any context (:meth:`.SocketIO.emit` calls it in the event's).
+        :param callback: called with the acknowledgement of each recipient.
+        :param ignore_queue: as :meth:`.SocketIO.emit` has it.
         :raises TypeError, ValueError: the data can't be serialised.
         """
-        target = target_of(room if to is None else to, skip_sid)
-        self._server.emit(event, values_of(data), namespace or "/", target, callback)
+        self._socketio.emit(
+            event,
+            data=data,
+            to=to,
+            room=room,
+            skip_sid=skip_sid,
+            namespace=namespace,
+            callback=callback,
+            ignore_queue=ignore_queue,
+        )
 
     def send(
         self,
@@ -106,10 +113,14 @@ class SocketIOServer:
         :raises ValueError: there is no ``to``.
         :raises TimeoutError: no acknowledgement within ``timeout`` seconds, or the client has gone.
         """
-        to = to or sid
-        if to is None:
-            raise ValueError("call() needs to=: it waits for one client")
-        return self._server.call(event, values_of(data), namespace or "/", to, timeout)
+        return self._socketio.call(
+            event,
+            data=data,
+            to=to or sid,
+            namespace=namespace,
+            timeout=timeout,
+            ignore_queue=ignore_queue,
+        )
 
     # Rooms
 
@@ -130,7 +141,7 @@ class SocketIOServer:
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Take everybody out of a room."""
-        self._server.close_room(room, namespace or "/")
+        self._socketio.close_room(room, namespace)
 
     def rooms(self, sid: Sid, namespace: str | None = None) -> list[Room]:
         """The rooms of a client; its own, named like its sid, is the first."""
