@@ -166,16 +166,30 @@ class ServerConfig:
         return self.handler_patience if self.async_handlers else None
 
     def make_logger(self) -> logging.Logger:
-        """The logger that the options ask for: warnings only, unless ``logger`` says more."""
+        """Where failures and refusals are told: in any case, whether or not the options ask for more."""
         for option in (self.logger, self.engineio_logger):
             if isinstance(option, logging.Logger):
                 return option
-        logger = logging.getLogger("flask_realtime")
-        if self.logger or self.engineio_logger:
-            logger.setLevel(logging.INFO)
-            if not logger.hasHandlers():
-                logger.addHandler(logging.StreamHandler())
-        return logger
+        return self.event_logger() or self.session_logger() or logger
+
+    def event_logger(self) -> logging.Logger | None:
+        """Where each client and event is told, as ``logger`` asks for."""
+        return _logger(self.logger)
+
+    def session_logger(self) -> logging.Logger | None:
+        """Where each session is told, as ``engineio_logger`` asks for."""
+        return _logger(self.engineio_logger)
+
+
+def _logger(option: Any) -> logging.Logger | None:
+    if not option:
+        return None
+    if isinstance(option, logging.Logger):
+        return option
+    logger.setLevel(logging.INFO)
+    if not logger.hasHandlers():
+        logger.addHandler(logging.StreamHandler())
+    return logger
 
 
 #: options for which None is a value

@@ -19,6 +19,7 @@ from .run import ServerRunner
 from .runner import HandlerRunner
 from .server.dispatcher import is_async
 from .server.server import Server
+from .server.tracing_server import TracingServer
 from .server_api import SocketIOServer
 from .types import AckCallback, DisconnectReason, Handler, Room, Sid, Target
 
@@ -96,7 +97,8 @@ class SocketIO(HandlerRegistry):
     def _make_server(
         self, app: Flask, config: ServerConfig, handlers: AppHandlers, backend: Backend
     ) -> Server:
-        return Server(
+        make = Server if config.event_logger() is None else TracingServer
+        return make(
             config,
             backend,
             MemoryAdapter(),

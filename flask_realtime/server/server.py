@@ -16,10 +16,10 @@ from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
 from .acks import AckReceiver
 from .client import Client, Socket, SocketState
 from .dispatcher import RESERVED_EVENTS, Dispatcher, Match, is_async
-from .engine import Engine
 from .inbox import FAILURE, AsyncWork, Work, awaited, completed
 from .logs import short
 from .message import Message
+from .tracing import make_engine
 
 if TYPE_CHECKING:
     from ..adapters import Adapter
@@ -109,7 +109,7 @@ class Server:
         self.encoder = serializer.encoder()
         self.dispatcher = dispatcher
         self.logger = logger
-        self.engine = Engine(config, backend, self, logger)
+        self.engine = make_engine(config, backend, self, logger)
         self._runner = runner
 
     @property
