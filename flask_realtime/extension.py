@@ -314,7 +314,10 @@ class SocketIO(HandlerRegistry):
     # Tasks and the web server
 
     def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Joinable:
-        """Run a function in the background, as the backend does it. Returns something with ``join()``."""
+        """Run a function in the background, as the backend does it.
+
+        :returns: what has ``join()`` and ``is_alive()``, as a thread.
+        """
         return self.current_server.backend.spawn(target, *args, **kwargs)
 
     def sleep(self, seconds: float = 0) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ..exceptions import CallTimeoutError, ClientGoneError, EventRefusedError
+from ..exceptions import CallTimeoutError, ClientGoneError, ConnectionRefusedError, EventRefusedError
 from ..protocol.errors import excerpt
 from ..protocol.socketio import Packet, PacketType, Serializer
 from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
@@ -298,6 +298,9 @@ class Server:
             "event refused", "event %s of client %s in namespace %r: %s",
             excerpt(event), socket.sid, socket.namespace, excerpt(refusal["message"]), level=logging.INFO,
         )  # fmt: skip
+        hook = socket.client.session.error_hook
+        if hook is not None and isinstance(error, ConnectionRefusedError):
+            hook(error)  # tests that were written for Flask-SocketIO expect it to be raised
         return {"error": refusal}
 
     # The app's functions
