@@ -59,6 +59,8 @@ def emit(
     volatile: bool = False,
     json: bool = False,
     data: Any = None,
+    binary: bool = True,
+    sid: Sid | None = None,
 ) -> None:
     """Emit an event: to the current client, or to those that ``to`` or ``broadcast`` say.
 
@@ -72,7 +74,8 @@ def emit(
     :param include_self: False leaves the current client out.
     :param skip_sid: leaves these clients out.
     :param volatile: drop it for clients that are behind.
-    :param json: accepted for compatibility; all that JSON can say is sent as such.
+    :param json, binary: accepted for compatibility; what is text, JSON or binary is known by its type.
+    :param sid: accepted for compatibility; it says nothing about the recipient, which is ``to``.
     :raises TypeError, ValueError: the data can't be serialised.
     """
     if to is None:

@@ -200,6 +200,21 @@ class TestHandlers:
             client.emit("guarded")
         assert not asked
 
+    def test_arguments_that_have_never_said_anything(
+        self, app: Flask, socketio: SocketIO, client: SocketIOTestClient
+    ) -> None:
+        @socketio.on("ask")
+        def ask() -> None:
+            sid = request.sid  # type: ignore[attr-defined]
+            emit("one", 1, sid=sid)
+            emit("two", b"2", binary=True)
+            emit("three", {"3": 3}, json=True)
+
+        other = socketio.test_client(app)
+        client.emit("ask")
+        assert received(client) == [("one", [1]), ("two", [b"2"]), ("three", [{"3": 3}])]
+        assert received(other) == []
+
     def test_a_handler_that_forwards_everything(self, socketio: SocketIO, client: SocketIOTestClient) -> None:
         @socketio.on("*")
         def catch_all(event: str, *args: Any) -> None:
