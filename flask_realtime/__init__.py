@@ -18,7 +18,7 @@ The layers, from the app down (imports go this way only)::
     server_api                                  ``socketio.server``, for apps that reach behind it
     registry, hooks, groups, guards             handlers, and what runs around them
     run, servers, asgi                          the web servers that an app is served with
-    cli, doctor                                 ``flask realtime``
+    cli, doctor, migration                      ``flask realtime``
     gateways                                    HTTP, CORS, WSGI, ASGI: requests to the engine
     backends                                    loops, threads, greenlets, sockets: where waiting happens
     server                                      sessions, sockets, queues, acks: state without input or output

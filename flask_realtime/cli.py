@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -48,7 +49,43 @@ def doctor(ctx: click.Context, host: str, port: int | None, as_json: bool) -> No
     ctx.exit(1 if any(finding.severity == "error" for finding in findings) else 0)
 
 
-# As text
+@realtime.command()
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--write", is_flag=True, help="Change the files; without it, nothing is changed.")
+@click.option("--check", is_flag=True, help="Print no diff; the status is 1 if anything would change, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def migrate(ctx: click.Context, paths: tuple[Path, ...], write: bool, check: bool, as_json: bool) -> None:
+    """Bring a project from Flask-SocketIO to Flask-Realtime.
+
+    Shows what it would change in PATHS (files and folders, the current folder unless given), and names
+    what it can't decide. The app is not imported. The exit status is 1 where something is left to do.
+    """
+    from . import migration  # as above
+
+    if write and check:
+        raise click.UsageError("--write and --check exclude each other")
+    plan = migration.look_at(paths or (Path(),))
+    if write:
+        plan.findings += filter(None, map(migration.write, plan.changes))
+    if as_json:
+        click.echo(json.dumps(migration.as_dict(plan, write), indent=2))
+    else:
+        diffs = [] if check else [b"".join(migration.diff(change)) for change in plan.changes]
+        if diffs:
+            click.echo(b"".join(diffs))
+        for line in (*migration.in_words(plan.findings), migration.summary(plan, write)):
+            click.echo(_printable(line))
+    ctx.exit(1 if plan.todo or (check and plan.changes) else 0)
+
+
+def _printable(text: str) -> str:
+    """What standard output can't say, escaped: names and lines of a project may be anything."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+# The doctor as text
 
 
 def _print(situation: Situation, findings: list[Finding]) -> None:
@@ -114,7 +151,7 @@ def _count(findings: list[Finding]) -> str:
     return ", ".join(f"{n} {name}{'s' * (n > 1)}" for name, n in counts.items() if n)
 
 
-# As JSON
+# The doctor as JSON
 
 
 def _as_dict(situation: Situation, findings: list[Finding]) -> dict[str, Any]:

@@ -57,6 +57,7 @@ LAYERS = {
     "backends": Layer(LEAVES | {"protocol", "adapters", "server"}, ANYTHING, frozenset({"flask"})),
     "servers": Layer(LEAVES | {"backends"}, ANYTHING, frozenset({"asyncio", "threading"})),
     "doctor": TOP,
+    "migration": Layer(LEAVES | {"doctor"}, frozenset(), WAITING | {"flask"}),
 }
 
 MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))
@@ -181,6 +182,8 @@ def test_every_module_says_what_it_is(path: Path) -> None:
         ("backends", "import flask_realtime"),
         ("servers", "from .. import doctor"),
         ("doctor", "import select"),
+        ("migration", "from ..extension import SocketIO"),
+        ("migration", "import flask"),
         ("", "import asyncio.events"),
         ("", "from concurrent.futures import Future"),
     ],

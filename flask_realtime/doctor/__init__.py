@@ -7,6 +7,7 @@ whether the port can be had, and it is given back at once.
 - :mod:`.facts`: collects them: the app, versions, the server, the port.
 - :mod:`.patches`: what monkey-patching has replaced, and what it has missed.
 - :mod:`.files`: what the project's files say of clients and workers.
+- :mod:`.javascript`: the clients that pages, scripts and ``package.json`` name.
 - :mod:`.finding`: what a check yields.
 - :mod:`.checks`: the checks, and the order of what they find.
 

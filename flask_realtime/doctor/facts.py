@@ -60,6 +60,7 @@ def examine(
         captured=tuple(captured(before)) if parts else (),
         native_drivers=tuple(native_drivers()) if parts else (),
         modules=frozenset(sys.modules),
+        users_of_flask_socketio=tuple(_users_of("flask_socketio")),
         environ=dict(os.environ),
         layers=tuple(_layers(app)),
         clients=tuple(clients(app)),
@@ -102,6 +103,28 @@ def _try_to_listen(host: str, port: int) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return ""
+
+
+def _users_of(package: str) -> Iterator[str]:
+    """Modules that have the package, or something made in it, among their names."""
+    if package not in sys.modules:
+        return
+    for name, module in sorted(sys.modules.items()):
+        if type(module) is not types.ModuleType or name.partition(".")[0] == package:
+            continue
+        if any(_home(value).partition(".")[0] == package for value in list(vars(module).values())):
+            yield name
+
+
+def _home(value: Any) -> str:
+    """The module that something comes from: itself, or where its definition or its class is.
+
+    Values are not asked, only their types: a proxy such as ``flask.request`` would raise an error.
+    """
+    kind = type(value)
+    if kind is types.ModuleType:
+        return str(value.__name__)
+    return str((value if kind is types.FunctionType or issubclass(kind, type) else kind).__module__)
 
 
 def _layers(app: Flask) -> Iterator[Any]:

@@ -6,13 +6,13 @@ Files are read, never run.
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .javascript import copies_in, may_name_a_client
 from .situation import ClientCopy
 
 if TYPE_CHECKING:
@@ -26,20 +26,12 @@ MAX_READ = 300  # opened
 MAX_SIZE = 8_000_000
 SKIPPED = frozenset("node_modules bower_components site-packages __pycache__".split())
 FRONTENDS = ("", "frontend", "client", "web", "ui", "static", "assets")
-JS_CLIENTS = ("socket.io-client", "engine.io-client")
-HTML = frozenset({".html", ".htm", ".jinja", ".jinja2", ".j2"})
-#: a quoted address of a client's file
-SCRIPT = re.compile(r"""["']([^"'\s<>]*(?:socket|engine)\.io[^"'\s<>]*\.js)["']""")
-#: the version in such an address
-VERSION = re.compile(r"(socket|engine)\.io[^\d]*?[/@v-](\d+(?:\.\d+)*)")
-BANNER = re.compile(r"\b(Socket|Engine)\.IO v(\d[\w.]*)", re.IGNORECASE)
 
 
 def clients(app: Flask) -> Iterator[ClientCopy]:
     seen = set()
     for file in _interesting_files(app):
-        reader = _reader_of(file)
-        if reader is None or file in seen:
+        if not may_name_a_client(file) or file in seen:
             continue
         seen.add(file)
         if len(seen) > MAX_READ:
@@ -48,15 +40,7 @@ def clients(app: Flask) -> Iterator[ClientCopy]:
             text = file.read_text("utf-8", "replace") if file.stat().st_size <= MAX_SIZE else ""
         except OSError:
             continue
-        yield from reader(file, text)
-
-
-def _reader_of(file: Path) -> Callable[[Path, str], Iterator[ClientCopy]] | None:
-    if file.name in ("package.json", "package-lock.json"):
-        return _in_package_json
-    if file.suffix in HTML:
-        return _in_page
-    return _in_script if re.match(r"(socket|engine)\.io.*\.js$", file.name) else None
+        yield from copies_in(file, text, _shown(file))
 
 
 def _interesting_files(app: Flask) -> Iterator[Path]:
@@ -98,51 +82,6 @@ def _shown(file: Path) -> str:
     """Its path, from the current folder if it is in there."""
     here = Path.cwd()
     return str(file.relative_to(here) if here in file.parents else file)
-
-
-def _in_package_json(file: Path, text: str) -> Iterator[ClientCopy]:
-    if file.name == "package.json" and file.with_name("package-lock.json").is_file():
-        return  # the lock says what is installed
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return
-    if not isinstance(content, dict):
-        return
-    for client in JS_CLIENTS:
-        version = _npm_version(content, client)
-        if version:
-            yield ClientCopy(_shown(file), client, version)
-
-
-def _npm_version(content: dict[str, Any], client: str) -> str:
-    """From ``package.json`` or either form of ``package-lock.json``."""
-    for section, key in (
-        ("packages", f"node_modules/{client}"),
-        ("dependencies", client),
-        ("devDependencies", client),
-    ):
-        found = content.get(section)
-        entry = found.get(key) if isinstance(found, dict) else None
-        version = entry.get("version") if isinstance(entry, dict) else entry
-        if isinstance(version, str):
-            return version
-    return ""
-
-
-def _in_page(file: Path, text: str) -> Iterator[ClientCopy]:
-    for match in SCRIPT.finditer(text):
-        url = match[1]
-        version = VERSION.search(url)
-        package = f"{version[1]}.io-client" if version else JS_CLIENTS["engine.io" in url]
-        line = text.count("\n", 0, match.start()) + 1
-        yield ClientCopy(f"{_shown(file)}:{line}", package, version[2] if version else "", url)
-
-
-def _in_script(file: Path, text: str) -> Iterator[ClientCopy]:
-    banner = BANNER.search(text[:500])
-    if banner:
-        yield ClientCopy(_shown(file), f"{banner[1].lower()}.io-client", banner[2])
 
 
 # Workers

@@ -61,6 +61,8 @@ class Situation:
     native_drivers: tuple[str, ...]
     #: what is imported
     modules: frozenset[str]
+    #: modules that hold something of Flask-SocketIO's
+    users_of_flask_socketio: tuple[str, ...]
     environ: Mapping[str, str]
     #: the app's WSGI layers, from the outside in
     layers: tuple[Any, ...]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, session
+from flask import Flask, request, session
 from flask.sessions import SessionInterface
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -58,8 +58,25 @@ class TestExtension:
         assert not diagnose(app)
 
     def test_theirs_too(self, make_app: MakeApp, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch) -> None:
+        import_fake(monkeypatch, "flask_socketio", "app.chat", "app.old", "app.none")
+        theirs = sys.modules["flask_socketio"]
+        theirs.emit = lambda: None  # type: ignore[attr-defined]
+        theirs.emit.__module__ = "flask_socketio"
+        sys.modules["app.chat"].emit = theirs.emit  # type: ignore[attr-defined]
+        sys.modules["app.old"].renamed = theirs  # type: ignore[attr-defined]
+        sys.modules["app.none"].request = request  # type: ignore[attr-defined]
+        found = diagnose(make_app())["flask-socketio"]
+        assert found["severity"] == "warning"
+        assert found["what"].endswith(": app.chat imports it; app.old imports it")
+        assert "flask realtime migrate" in found["advice"]
+
+    def test_theirs_in_the_place_of_ours(
+        self, make_app: MakeApp, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         import_fake(monkeypatch, "flask_socketio")
-        assert diagnose(make_app())["flask-socketio"]["severity"] == "warning"
+        app = make_app()
+        app.extensions["socketio"] = type("SocketIO", (), {"__module__": "flask_socketio"})()
+        assert diagnose(app)["flask-socketio"]["severity"] == "error"
 
 
 class TestServer:

@@ -128,7 +128,8 @@ def test_every_finding_is_documented() -> None:
     source = "\n".join(path.read_text() for path in package.rglob("*.py"))
     findings = set(re.findall(r'Finding\(\s*"([\w-]+)",\s*"(\w+)"', source))
     assert len(findings) == source.count(" Finding(")
-    findings = findings - {("late-patching", "error")} | {("late-patching", "error, warning")}  # it depends
+    for code in ("late-patching", "flask-socketio"):  # it depends
+        findings = findings - {(code, "error")} | {(code, "error, warning")}
     documented = set(
         re.findall(r"^\| `([\w-]+)` \| ([\w, ]+) \|", (ROOT / "docs/doctor.md").read_text(), re.M)
     )

@@ -18,17 +18,23 @@ __all__ = [
     "check_two_extensions",
 ]
 
+MIGRATE = "`flask realtime migrate`"
+
 
 def check_extension(s: Situation) -> Iterator[Finding]:
     if s.endpoints:
         return
-    theirs = type(s.app.extensions.get("socketio")).__module__.partition(".")[0] == "flask_socketio"
+    theirs = _is_theirs(s)
     yield Finding(
         "no-extension",
         "error",
         "no SocketIO is attached to this app" + (", only Flask-SocketIO's" if theirs else ""),
-        "Clients get 404 for /socket.io/, and never connect.",
-        "SocketIO(app), or socketio.init_app(app) in the factory that makes the app;"
+        "Flask-SocketIO serves /socket.io/, and nothing of Flask-Realtime is used."
+        if theirs
+        else "Clients get 404 for /socket.io/, and never connect.",
+        f"{MIGRATE} changes the imports."
+        if theirs
+        else "SocketIO(app), or socketio.init_app(app) in the factory that makes the app;"
         " if it does, --app names another app.",
     )
 
@@ -36,14 +42,21 @@ def check_extension(s: Situation) -> Iterator[Finding]:
 def check_two_extensions(s: Situation) -> Iterator[Finding]:
     if not s.endpoints or "flask_socketio" not in s.modules:
         return
+    users = [f"{name} imports it" for name in s.users_of_flask_socketio[:5]]
     yield Finding(
         "flask-socketio",
-        "warning",
-        "flask_socketio is imported too",
+        "error" if _is_theirs(s) else "warning",
+        f"flask_socketio is {'attached to this app' if _is_theirs(s) else 'imported'} too"
+        + (f": {'; '.join(users)}" if users else ""),
         "Its emit() and its SocketIO know nothing of the clients that are connected here: events are lost,"
         " or requests reach the wrong one of the two.",
-        "Import everything from flask_realtime, also in the modules that only emit.",
+        f"Import everything from flask_realtime, also in the modules that only emit: {MIGRATE} does it.",
     )
+
+
+def _is_theirs(s: Situation) -> bool:
+    """Whether Flask-SocketIO is what the app finds under their common key."""
+    return type(s.app.extensions.get("socketio")).__module__.partition(".")[0] == "flask_socketio"
 
 
 def check_run(s: Situation) -> Iterator[Finding]:

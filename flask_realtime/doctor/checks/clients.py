@@ -6,20 +6,17 @@ import re
 from collections.abc import Iterator
 
 from ..finding import Finding
+from ..javascript import FIRST_VERSION, is_too_old
 from ..situation import Situation
 from .text import number
 
 __all__ = ["check_client_script", "check_javascript_clients", "check_python_client"]
 
-#: the first version that speaks Engine.IO 4
-FIRST_VERSION = {"socket.io-client": 3, "engine.io-client": 4}
-
 
 def check_javascript_clients(s: Situation) -> Iterator[Finding]:
     for copy in s.clients:
-        major = re.match(r"[\^~=v\s]*(\d+)", copy.version)
         first = FIRST_VERSION[copy.package]
-        if s.endpoints and major and int(major[1]) < first:
+        if s.endpoints and is_too_old(copy):
             yield Finding(
                 "client-version",
                 "error",
