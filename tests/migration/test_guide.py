@@ -8,11 +8,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import Require
 from servers import PACKAGE_PATH
+
+if TYPE_CHECKING:
+    from conftest import Require  # imported twice, it would register its modules too late
 
 SCRIPT = Path(__file__).with_name("behaviour.py")
 BEFORE = Path(__file__).parent / "before"
