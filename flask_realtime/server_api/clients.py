@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,17 @@ class Clients:
     """``socketio.server.manager``: the clients of this process.
 
     What it gives are copies: they may be kept and walked over while clients come and go.
+
+    :param emit: :meth:`.SocketIO.emit`.
+    :param close_room: :meth:`.SocketIO.close_room`.
     """
 
-    def __init__(self, socketio: SocketIO) -> None:
+    def __init__(
+        self, socketio: SocketIO, emit: Callable[..., None], close_room: Callable[..., None]
+    ) -> None:
         self._socketio = socketio
+        self._emit = emit
+        self._close_room = close_room
 
     @property
     def _server(self) -> Server:
@@ -92,7 +99,7 @@ class Clients:
         to: Rooms = None,
     ) -> None:
         """See :meth:`.SocketIOServer.emit`."""
-        self._socketio.emit(
+        self._emit(
             event, data=data, to=to, room=room, skip_sid=skip_sid, namespace=namespace, callback=callback
         )
 
@@ -110,7 +117,7 @@ class Clients:
 
     def close_room(self, room: Room, namespace: str) -> None:
         """See :meth:`.SocketIOServer.close_room`."""
-        self._socketio.close_room(room, namespace)
+        self._close_room(room, namespace)
 
 
 class RoomsOfNamespace(Mapping[Room, Participants]):

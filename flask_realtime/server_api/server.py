@@ -40,9 +40,15 @@ class SocketIOServer:
     reserved_events = ("connect", "disconnect")
 
     def __init__(self, socketio: SocketIO) -> None:
+        from ..extension import SocketIO  # here: it imports this package
+
         self._socketio = socketio
+        # Not what a subclass has made of them: it may well call us.
+        self._emit = partial(SocketIO.emit, socketio)
+        self._call = partial(SocketIO.call, socketio)
+        self._close_room = partial(SocketIO.close_room, socketio)
         #: who is connected, and who is in which room
-        self.manager = Clients(socketio)
+        self.manager = Clients(socketio, self._emit, self._close_room)
         #: the connections below
         self.eio = Connections(socketio)
 
@@ -72,7 +78,7 @@ class SocketIOServer:
         :param ignore_queue: as :meth:`.SocketIO.emit` has it.
         :raises TypeError, ValueError: the data can't be serialised.
         """
-        self._socketio.emit(
+        self._emit(
             event,
             data=data,
             to=to,
@@ -113,7 +119,7 @@ class SocketIOServer:
         :raises ValueError: there is no ``to``.
         :raises TimeoutError: no acknowledgement within ``timeout`` seconds, or the client has gone.
         """
-        return self._socketio.call(
+        return self._call(
             event,
             data=data,
             to=to or sid,
@@ -141,7 +147,7 @@ class SocketIOServer:
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Take everybody out of a room."""
-        self._socketio.close_room(room, namespace)
+        self._close_room(room, namespace)
 
     def rooms(self, sid: Sid, namespace: str | None = None) -> list[Room]:
         """The rooms of a client; its own, named like its sid, is the first."""

@@ -333,6 +333,21 @@ class TestTheObject:
         socketio.send("text")
         assert received(client) == [("ANSWER", [1]), ("ALL", [2]), ("MESSAGE", ["text"])]
 
+    def test_a_subclass_that_emits_by_the_server(self) -> None:
+        class Direct(SocketIO):
+            def emit(self, event: str, *args: Any, **kwargs: Any) -> None:
+                assert self.server is not None
+                self.server.emit(event.upper(), args, to=kwargs.get("to"), namespace=kwargs.get("namespace"))
+
+        app = Flask("app")
+        socketio = Direct(app)
+        socketio.on_event("ask", lambda: emit("answer", 1))
+        client = socketio.test_client(app)
+        client.emit("ask")
+        assert socketio.server is not None
+        socketio.server.manager.emit("all", 2, "/")
+        assert received(client) == [("ANSWER", [1]), ("all", [2])]
+
     def test_all_names(self) -> None:
         names = "SocketIO Namespace SocketIOTestClient ConnectionRefusedError emit send call join_room"
         names += " leave_room close_room rooms disconnect"
