@@ -133,15 +133,21 @@ class ServerConfig:
         for name in values:
             if name not in names:
                 raise TypeError(_unknown(name, [*names, "resource"]))
-        for name, convert in CONVERTERS.items():
-            if name in values:
-                values[name] = convert(values[name])
+        values = {name: cls._converted(name, value) for name, value in values.items()}
         interval = values.get("ping_interval")
         if isinstance(interval, tuple):
             values["ping_interval"], values["ping_interval_grace"] = interval
         config = cls(**values)
         config._check()
         return config
+
+    @classmethod
+    def _converted(cls, name: str, value: Any) -> Any:
+        if name in CONVERTERS:
+            return CONVERTERS[name](value)
+        if type(getattr(cls, name)) is int and isinstance(value, float) and value.is_integer():
+            return int(value)  # 1e8, say: clients are told sizes, and some take only integers
+        return value
 
     def _check(self) -> None:
         for f in fields(self):

@@ -346,6 +346,12 @@ class TestOptions:
         assert (config.ping_interval, config.ping_interval_grace, config.ping_timeout) == (2, 5, 3)
         assert handshake(app)["pingTimeout"] == 3000
 
+    def test_sizes_as_floats(self) -> None:
+        app = new_app()
+        SocketIO(app, max_http_buffer_size=1e8)
+        response = Client(app).get("/socket.io/?EIO=4&transport=polling")
+        assert '"maxPayload":100000000}' in response.text
+
     @pytest.mark.parametrize("name", ["path", "resource"])
     @pytest.mark.parametrize("value", ["chat/io", "/chat/io", "/chat/io/"])
     def test_path(self, name: str, value: str) -> None:
