@@ -15,7 +15,7 @@ from flask_realtime import SocketIO, emit
 from flask_realtime.adapters import MemoryAdapter
 from flask_realtime.backends.memory import MemoryBackend, MemoryTransport
 from flask_realtime.config import ServerConfig
-from flask_realtime.context import EventScope, slim_environ
+from flask_realtime.context import EventScope, ManagedSessions, slim_environ
 from flask_realtime.hooks import HookTable
 from flask_realtime.mounting import state_of
 from flask_realtime.protocol.socketio import JSONSerializer, MsgpackSerializer, Packet, PacketType, Serializer
@@ -224,8 +224,9 @@ def event_context() -> Function:
     client = MemoryClient(MemoryServer(), lambda message: None)
     scope = EventScope(client.socket)
     args: list[object] = ["hello"]
-    assert scope.run(lambda text: text, "echo", args, manage_session=True) == "hello"
-    return partial(scope.run, lambda text: None, "echo", args, manage_session=True)
+    sessions = ManagedSessions()
+    assert scope.run(lambda text: text, "echo", args, sessions) == "hello"
+    return partial(scope.run, lambda text: None, "echo", args, sessions)
 
 
 def event_round_trip() -> Function:

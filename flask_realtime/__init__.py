@@ -19,6 +19,7 @@ The layers, from the app down (imports go this way only)::
     registry, hooks, groups, guards             handlers, and what runs around them
     run, servers, asgi                          the web servers that an app is served with
     cli, doctor, migration                      ``flask realtime``
+    test_client, testing                        for the tests of apps
     gateways                                    HTTP, CORS, WSGI, ASGI: requests to the engine
     backends                                    loops, threads, greenlets, sockets: where waiting happens
     server                                      sessions, sockets, queues, acks: state without input or output

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .hooks import HookTable
     from .server.ports import Backend, Joinable
     from .test_client import SocketIOTestClient
+    from .testing.connection import QueryString
 
 __all__ = ["SocketIO"]
 
@@ -359,7 +360,7 @@ class SocketIO(HandlerRegistry):
         self,
         app: Flask,
         namespace: str | None = None,
-        query_string: str | None = None,
+        query_string: QueryString = None,
         headers: Any = None,
         auth: Any = None,
         flask_test_client: FlaskClient | None = None,

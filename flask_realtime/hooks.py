@@ -114,6 +114,7 @@ class HookedCall:
                     hook.run(self._backend, error)
                 except FAILURE as failure:
                     self._teardown_failed(hook, failure)
+            error = None  # else it would hold this frame, which holds it
 
     async def run_async(self, settle: Callable[..., Awaitable[Any]], handler: Handler, *args: Any) -> Any:
         """:meth:`run` for a coroutine function."""
@@ -132,6 +133,7 @@ class HookedCall:
                     await hook.run_async(self._backend, error)
                 except FAILURE as failure:
                     self._teardown_failed(hook, failure)
+            error = None
 
     def _answer(self, handler: Handler, *args: Any) -> Any:
         for hook in self._outside_in("before"):

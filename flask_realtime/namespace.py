@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 
+from .context.http_answers import original
 from .exceptions import EventRefusedError
 from .server.dispatcher import RESERVED_EVENTS, fitted, is_async
 from .server.inbox import awaited, in_thread
@@ -78,13 +79,11 @@ class Namespace:
             return NOT_HANDLED
         try:
             return self._extension.run_handler(handler, event, self.namespace, sid, values, self._group)
-        except EventRefusedError:
-            raise
         except Exception as error:
-            hook = getattr(self, "error", None)
-            if hook is None:
+            hook, told = getattr(self, "error", None), original(error)
+            if hook is None or isinstance(told, EventRefusedError):
                 raise
-            return hook(error)
+            return hook(told)
 
     async def _trigger_async(self, handler: Handler | None, event: str, sid: Sid, values: list[Any]) -> Any:
         if handler is None:
@@ -94,13 +93,11 @@ class Namespace:
             if not is_async(handler):
                 return await in_thread(self._server.backend, run)
             return await awaited(run())  # plain where the client has gone
-        except EventRefusedError:
-            raise
         except Exception as error:
-            hook = getattr(self, "error", None)
-            if hook is None:
+            hook, told = getattr(self, "error", None), original(error)
+            if hook is None or isinstance(told, EventRefusedError):
                 raise
-            return await awaited(hook(error))
+            return await awaited(hook(told))
 
     def handles_async(self, event: str) -> bool:
         """Whether :meth:`trigger_event` gives a coroutine for an event."""

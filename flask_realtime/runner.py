@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .context import EventScope
+from .context import EventScope, ManagedSessions, Sessions, SharedSessions
 from .exceptions import EventRefusedError
 from .hooks import HookedCall
 from .server.inbox import awaited, completed
@@ -27,6 +27,8 @@ class HandlerRunner:
     def __init__(self, socketio: SocketIO, config: ServerConfig, hooks: HookTable) -> None:
         self._socketio = socketio
         self._config = config
+        self._managed_sessions = ManagedSessions()
+        self._shared_sessions = SharedSessions(config.make_logger())
         self._hooks = hooks
 
     def run(
@@ -41,7 +43,7 @@ class HandlerRunner:
         call: Callable[..., Any] = partial(self._settle, socket, group)
         if around := self._around(socket, message, group):
             call = partial(HookedCall(around, message or "", socket.client.server).run, call)
-        return self._scope(socket).run(partial(call, function), message, args, self._manage_session)
+        return self._scope(socket).run(partial(call, function), message, args, self._sessions)
 
     async def run_async(
         self,
@@ -56,7 +58,7 @@ class HandlerRunner:
         if around := self._around(socket, message, group):
             call = partial(HookedCall(around, message or "", socket.client.server).run_async, call)
         run = self._scope(socket).run_async
-        return await run(partial(call, function), message, args, self._manage_session)
+        return await run(partial(call, function), message, args, self._sessions)
 
     def attends(self, namespace: str) -> bool:
         """See :class:`.server.Runner`."""
@@ -77,9 +79,10 @@ class HandlerRunner:
         return scope
 
     @property
-    def _manage_session(self) -> bool:
+    def _sessions(self) -> Sessions:
         override = self._socketio.manage_session_override
-        return self._config.manage_session if override is None else override
+        managed = self._config.manage_session if override is None else override
+        return self._managed_sessions if managed else self._shared_sessions
 
     # Inside the event's context
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, settings
+from requiring import Require, found_or_skip
 
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, print_blob=True)
@@ -21,16 +21,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell, which our servers would inherit: some are stopped with Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-Require = Callable[[str, object], None]
-
-
-def _require(name: str, found: object) -> None:
-    if found:
-        return
-    if os.environ.get("REQUIRE_ALL") == "1":
-        pytest.fail(f"{name} is missing, and REQUIRE_ALL=1 says that nothing may be", pytrace=False)
-    pytest.skip(f"{name} is missing")
-
 
 @pytest.fixture(scope="session")
 def require() -> Require:
@@ -39,4 +29,4 @@ def require() -> Require:
     Otherwise the test is skipped, by name; with ``REQUIRE_ALL=1`` in the
     environment, as on CI, it fails.
     """
-    return _require
+    return found_or_skip

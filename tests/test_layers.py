@@ -56,6 +56,7 @@ LAYERS = {
     "gateways": Layer(LEAVES | {"protocol", "adapters", "server"}, ANYTHING, WAITING | {"flask"}),
     "backends": Layer(LEAVES | {"protocol", "adapters", "server"}, ANYTHING, frozenset({"flask"})),
     "servers": Layer(LEAVES | {"backends"}, ANYTHING, frozenset({"asyncio", "threading"})),
+    "context": TOP,
     "doctor": TOP,
     "migration": Layer(LEAVES | {"doctor"}, frozenset(), WAITING | {"flask"}),
 }

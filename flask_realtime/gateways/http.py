@@ -241,7 +241,7 @@ class HTTPGateway:
             return self.refusal(request, error)
 
     def _understand(self, request: Request) -> Reply | PollRequested | PostRequested | UpgradeRequested:
-        self._cors.check(request.header("Origin"), request.own_origin, request.environ)
+        self.check_origin(request)
         if request.method == "OPTIONS":
             return Reply(
                 204,
@@ -258,6 +258,12 @@ class HTTPGateway:
         if asked.sid is not None and request.method == "POST":
             return PostRequested(asked.sid)
         return PollRequested(asked.sid)
+
+    def check_origin(self, request: Request) -> None:
+        """
+        :raises RemoteProtocolError: pages of its origin may not connect (403).
+        """
+        self._cors.check(request.header("Origin"), request.own_origin, request.environ)
 
     def _understand_upgrade(self, request: Request, asked: EngineRequest) -> UpgradeRequested:
         if not is_upgrade(request.header):
@@ -359,6 +365,10 @@ class HTTPGateway:
             headers += error.headers
         body = msgspec.json.encode({"code": int(error.code), "message": error.message})
         return Reply(error.status, headers, body, reason=error.message)
+
+    def driven_reply(self, request: Request, sid: str) -> Reply:
+        """The handshake of a client that a test drives has made a session."""
+        return Reply(200, [*self.headers(request), *self._cookie(sid)])
 
     def payload_reply(self, request: Request, payload: bytes, sid: str | None = None) -> Reply:
         """A polling payload; compressed where the client and the options want it.

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from ..server.engine import Engine
     from ..server.session import Session
 
-__all__ = ["SocketMiddleware", "WSGIBackend"]
+__all__ = ["DRIVEN", "SocketMiddleware", "WSGIBackend"]
+
+#: in the environ of a client that a test drives: makes its session, given what is kept of the environ,
+#: and returns its id
+DRIVEN = "flask_realtime.driven"
 
 StartResponse = Callable[..., Any]
 WSGIApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -119,6 +123,9 @@ class SocketMiddleware:
             return self.wsgi_app(environ, start_response)
         if self._serving != os.getpid():
             self._begin_serving()
+        open_session = environ.pop(DRIVEN, None)
+        if open_session is not None:
+            return self._open_driven(open_session, environ, start_response)
         self.backend.hasten(environ)
         request = request_of(environ)
         asked = self._gateway.understand(request)
@@ -140,6 +147,22 @@ class SocketMiddleware:
         _start(asked, request, start_response)
         # A server need not cut the body of an answer to HEAD.
         return [b"" if request.method == "HEAD" else asked.body]
+
+    def _open_driven(
+        self,
+        open_session: Callable[[Any], str],
+        environ: dict[str, Any],
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
+        """A handshake without a connection; what stands before us in the app has had it in its hands."""
+        request = request_of(environ)
+        try:
+            self._gateway.check_origin(request)
+            reply = self._gateway.driven_reply(request, open_session(self._prepare(environ)))
+        except RemoteProtocolError as error:
+            reply = self._gateway.refusal(request, error)
+        _start(reply, request, start_response)
+        return [reply.body]
 
     def _post(self, sid: str, request: Request, stream: Any) -> Reply:
         with self._gateway.receiving_post(request, sid) as body:

@@ -22,7 +22,7 @@ from .session import GOING_AWAY, Session
 
 if TYPE_CHECKING:
     from ..config import ServerConfig
-    from .ports import Application, Backend, WebSocketTransport
+    from .ports import Application, Backend, Host, WebSocketTransport
 
 __all__ = ["Engine"]
 
@@ -87,13 +87,13 @@ class Engine:
         transport: WebSocketTransport | None,
         environ: Any,
         can_upgrade: bool = True,
-        host: Callable[..., None] | None = None,
+        host: Host | None = None,
     ) -> Session:
         """A handshake: a new session, whose first packet is OPEN.
 
         :param transport: the websocket, or None for polling.
         :param can_upgrade: the connection's server is able to carry websockets.
-        :param host: runs the session's handlers, instead of the backend: the test client's.
+        :param host: who drives the session, if it is a test.
         :raises RemoteProtocolError: 503 while the server drains.
         """
         self.check_accepting()

@@ -172,6 +172,11 @@ class Inbox:
         if len(queue) >= PAUSE_AT or (size and self.received > self._engine.config.max_queued_bytes):
             self._owner.pause_reading()
 
+    @property
+    def idle(self) -> bool:
+        """Nothing waits, and nothing runs that others would wait for."""
+        return not self._working
+
     def __len__(self) -> int:
         return 0 if self.queue is None else len(self.queue)
 

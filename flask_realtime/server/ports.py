@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from ..protocol.errors import RemoteProtocolError
     from ..types import DisconnectReason
     from .message import Message
     from .session import Session
@@ -22,6 +23,7 @@ __all__ = [
     "AsyncEvent",
     "Backend",
     "Event",
+    "Host",
     "Joinable",
     "Poll",
     "Scheduler",
@@ -135,6 +137,33 @@ class Backend(Protocol):
 
     def reschedule(self) -> None:
         """A kept scheduler's next deadline has become earlier."""
+        ...
+
+
+class Host(Protocol):
+    """Who drives a session that has no network: a test's client.
+
+    Its handlers run where the host says, and what goes wrong is told to it, instead of the log.
+    """
+
+    def __call__(self, function: Callable[..., None], *args: Any) -> None:
+        """Run ``function`` soon: handlers of the session. The lock is held."""
+        ...
+
+    def settle(self) -> None:
+        """Without the lock: run what was submitted before this returns, if this thread may."""
+        ...
+
+    def handler_failed(self, error: BaseException) -> None:
+        """A handler has raised (with or without the lock)."""
+        ...
+
+    def session_refused(self, error: RemoteProtocolError) -> None:
+        """A message has broken a rule; the session ends. The lock is held."""
+        ...
+
+    def session_ended(self, reason: DisconnectReason) -> None:
+        """The session is over. The lock is held."""
         ...
 
 

@@ -298,9 +298,9 @@ class Server:
             "event refused", "event %s of client %s in namespace %r: %s",
             excerpt(event), socket.sid, socket.namespace, excerpt(refusal["message"]), level=logging.INFO,
         )  # fmt: skip
-        hook = socket.client.session.error_hook
-        if hook is not None and isinstance(error, ConnectionRefusedError):
-            hook(error)  # tests that were written for Flask-SocketIO expect it to be raised
+        host = socket.client.session.host
+        if host is not None and isinstance(error, ConnectionRefusedError):
+            host.handler_failed(error)  # tests that were written for Flask-SocketIO expect it to be raised
         return {"error": refusal}
 
     # The app's functions
@@ -319,9 +319,9 @@ class Server:
 
     def _failed(self, socket: Socket, error: Exception | SystemExit, what: str, *args: object) -> None:
         """A function of the app has raised: one record in the log, with its traceback."""
-        hook = socket.client.session.error_hook
-        if hook is not None:
-            hook(error)
+        host = socket.client.session.host
+        if host is not None:
+            host.handler_failed(error)
         else:
             self.logger.error(what, *args, exc_info=error)
 
@@ -564,6 +564,8 @@ class Server:
                 return
             socket.send(self.message(Packet(PacketType.DISCONNECT, namespace)))
             socket.client.leave(socket, DisconnectReason.SERVER_DISCONNECT)
+        if socket.client.session.host is not None:
+            socket.client.session.host.settle()
 
     def transport(self, sid: Sid, namespace: str = "/") -> str:
         """``"polling"`` or ``"websocket"``.

@@ -6,7 +6,6 @@ All methods expect the engine's lock to be held, unless they say otherwise.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..protocol.engineio.packet import PacketType, decode_text, encode_text
@@ -20,7 +19,7 @@ from .inbox import MAX_BACKLOG
 from .logs import short
 from .message import CLOSE, NOOP, PING, Message
 from .outbox import Outbox
-from .ports import Poll, SessionApplication, WebSocketTransport
+from .ports import Host, Poll, SessionApplication, WebSocketTransport
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -40,7 +39,7 @@ class Session:
     :param sid: its secret id (not the ``request.sid`` of Socket.IO).
     :param protocol: its state machine.
     :param environ: what is kept of the handshake's request, for the handlers.
-    :param host: a test drives the session, and this runs its handlers in the test's thread.
+    :param host: who drives it instead of a peer on the network, if it is a test.
     """
 
     __slots__ = (
@@ -50,7 +49,6 @@ class Session:
         "close_code",
         "engine",
         "environ",
-        "error_hook",
         "host",
         "outbox",
         "poll",
@@ -69,7 +67,7 @@ class Session:
         sid: str,
         protocol: SessionProtocol,
         environ: Any,
-        host: Callable[..., None] | None = None,
+        host: Host | None = None,
     ) -> None:
         self.engine = engine
         self.host = host
@@ -77,8 +75,6 @@ class Session:
         self.protocol = protocol
         self.environ = environ
         self.outbox = Outbox()
-        #: told of exceptions of the session's handlers, instead of the log
-        self.error_hook: Callable[[BaseException], None] | None = None
         #: the websocket that carries the session
         self.transport: WebSocketTransport | None = None
         #: the websocket that climbs the upgrade ladder
@@ -201,6 +197,8 @@ class Session:
     def _refuse(self, transport: WebSocketTransport, error: RemoteProtocolError) -> None:
         self.engine.refusals("protocol error", "session %s: %s", short(self.sid), error.message)
         if transport is self.transport:
+            if self.host is not None:
+                self.host.session_refused(error)
             transport.abort(error.close_code)
             self.end(DisconnectReason.TRANSPORT_ERROR)
         else:
@@ -426,6 +424,8 @@ class Session:
         self.poll = None
         if not told:
             self.application.session_closed(reason)
+        if self.host is not None:
+            self.host.session_ended(reason)
 
     # Time
 

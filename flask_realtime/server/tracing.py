@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from .logs import short
 
 if TYPE_CHECKING:
     from ..config import ServerConfig
-    from .ports import Application, Backend, WebSocketTransport
+    from .ports import Application, Backend, Host, WebSocketTransport
     from .session import Session
 
 __all__ = ["TraceLog", "TracingEngine", "make_engine"]
@@ -87,7 +86,7 @@ class TracingEngine(Engine):
         transport: WebSocketTransport | None,
         environ: Any,
         can_upgrade: bool = True,
-        host: Callable[..., None] | None = None,
+        host: Host | None = None,
     ) -> Session:
         session = super().open(transport, environ, can_upgrade, host)
         self._trace("session %s opened, %s", short(session.sid), session.transport_name)

@@ -16,6 +16,9 @@ OPTIONS = frozenset({"request_handler", "passthrough_errors", "threaded", "proce
 class WerkzeugServer:
     """A :class:`.WebServer`."""
 
+    #: how often it looks whether it is to stop
+    poll_interval = 0.5  # seconds
+
     def __init__(self, serving: Serving) -> None:
         options = dict(serving.options)
         if options.pop("processes", 1) != 1 or not options.pop("threaded", True):
@@ -36,7 +39,7 @@ class WerkzeugServer:
 
     def serve(self) -> None:
         try:
-            self.native.serve_forever()
+            self.native.serve_forever(self.poll_interval)
         finally:
             self.native.server_close()
 

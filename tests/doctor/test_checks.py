@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, request, session
-from flask.sessions import SessionInterface
+from flask.sessions import SecureCookieSessionInterface, SessionInterface
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -149,6 +149,26 @@ class TestSession:
         socketio: SocketIO = app.extensions["socketio"]
         socketio.on_event("write", write)
         assert socketio.test_client(app).emit("write", callback=True) == answer
+
+    @pytest.mark.parametrize(
+        ("managed", "interface", "found"),
+        [
+            (False, SecureCookieSessionInterface, True),
+            (True, SecureCookieSessionInterface, False),
+            (False, SessionInterface, False),
+        ],
+    )
+    def test_in_a_cookie(
+        self,
+        make_app: MakeApp,
+        diagnose: Diagnose,
+        managed: bool,
+        interface: type[SessionInterface],
+        found: bool,
+    ) -> None:
+        app = make_app(manage_session=managed)
+        app.session_interface = interface()
+        assert ("cookie-session" in diagnose(app)) is found
 
     def test_engineio_has_no_session(self, diagnose: Diagnose) -> None:
         app = Flask("app")

@@ -12,6 +12,7 @@ import datetime
 import decimal
 import importlib
 import json
+import logging
 import math
 import sys
 import time
@@ -19,7 +20,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, abort, redirect, request, session
 
 extension: Any = importlib.import_module(sys.argv[1])
 outcomes: dict[str, Any] = {}
@@ -109,6 +110,36 @@ def emit_none_of_a_namespace() -> Any:
     client = socketio.test_client(app, "/chat")
     client.emit("ask", namespace="/chat")
     return client.get_received("/chat")[0]["args"]
+
+
+@outcome
+def redirect_in_connect() -> bool:
+    app, socketio = make()
+    socketio.on("connect")(lambda: redirect("/login"))
+    return bool(socketio.test_client(app).is_connected())
+
+
+@outcome
+def abort_in_a_handler() -> Any:
+    app, socketio = make()
+    socketio.on("event")(lambda: abort(403, "not for you"))
+    return socketio.test_client(app).emit("event", callback=True)
+
+
+@outcome
+def lost_session() -> int:
+    """How often it is said."""
+    app, socketio = make(manage_session=False)
+    socketio.on("event")(lambda: session.update(key="value"))
+    said: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = said.append  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    client = socketio.test_client(app)
+    client.emit("event")
+    client.emit("event")
+    logging.getLogger().removeHandler(handler)
+    return len(said)
 
 
 @outcome

@@ -9,17 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 from flask.cli import FlaskGroup
 from migration.project import Project
+from requiring import Require
 
 from flask_realtime.cli import realtime
-
-if TYPE_CHECKING:
-    from conftest import Require  # imported twice, it would register its modules too late
 
 ROOT = Path(__file__).parents[2]
 FILES = {

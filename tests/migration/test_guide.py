@@ -8,13 +8,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from requiring import Require
 from servers import PACKAGE_PATH
-
-if TYPE_CHECKING:
-    from conftest import Require  # imported twice, it would register its modules too late
 
 SCRIPT = Path(__file__).with_name("behaviour.py")
 BEFORE = Path(__file__).parent / "before"
@@ -44,6 +42,9 @@ OUTCOMES = {
     "twenty_packets": (1, 21),
     "unknown_namespace": ('44/nope,"Unable to connect"', '44/nope,{"message":"Invalid namespace"}'),
     "event_named_connect": (["connect", "connect", "after"], ["connect"]),  # ours ends the session
+    "redirect_in_connect": (True, False),
+    "abort_in_a_handler": ("Forbidden", {"error": {"message": "not for you", "data": {"code": 403}}}),
+    "lost_session": (0, 1),
     "length_of_sid": (20, 16),
     "json_of_another_server": ('0{"SID"', '0{"sid"'),
 }

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 import servers
 from acceptance.conftest import ServerPool
-from conftest import Require
 from proxies.client import TRANSPORTS, Client
 from proxies.proxy import Proxy, run
+from requiring import Require
 from servers import APPS, KINDS, PACKAGE_PATH, ROOT, RunningServer, ServerKind
 
 pytest.register_assert_rewrite("proxies.suite")

@@ -40,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     clients.check_python_client,
     app.check_port,
     app.check_secret_key,
+    app.check_cookie_session,
     app.check_flask_run,
     proxies.check_ping,
     proxies.check_body_limit,

@@ -10,6 +10,7 @@ from ..finding import Finding
 from ..situation import Situation
 
 __all__ = [
+    "check_cookie_session",
     "check_extension",
     "check_flask_run",
     "check_port",
@@ -105,6 +106,24 @@ def check_secret_key(s: Situation) -> Iterator[Finding]:
         if managed
         else "There is no session: a handler that writes to it raises an error.",
         "Set SECRET_KEY, or ignore this if nothing uses flask.session.",
+    )
+
+
+def check_cookie_session(s: Situation) -> Iterator[Finding]:
+    shared = any(e.kind == "SocketIO" and not e.config.manage_session for e in s.endpoints)
+    if (
+        not shared
+        or not s.app.secret_key
+        or not isinstance(s.app.session_interface, SecureCookieSessionInterface)
+    ):
+        return
+    yield Finding(
+        "cookie-session",
+        "note",
+        "manage_session=False, and sessions are in a cookie",
+        "What a handler writes to flask.session is lost: an event has no response that could set the cookie.",
+        "Ignore this if handlers only read it. Else keep sessions on the server (Flask-Session, say), or"
+        " leave manage_session at True, for a session of the connection's own.",
     )
 
 

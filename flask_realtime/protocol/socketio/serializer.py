@@ -82,6 +82,11 @@ class JSONSerializer:
         self._max_attachments = max_attachments
         self._max_attachment_bytes = max_attachment_bytes
 
+    @property
+    def json(self) -> JSONCodec:
+        """The codec."""
+        return self._json
+
     def encoder(self) -> Encoder:
         """The encoder that all clients share."""
         return self._encoder

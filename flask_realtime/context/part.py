@@ -1,0 +1,42 @@
+"""What the context of an event has, with any Flask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flask import Flask, Request
+    from flask.sessions import SessionMixin
+
+    from .scope import EventScope
+    from .sessions import Sessions
+
+__all__ = ["EventPart"]
+
+
+class EventPart:
+    """Goes before Flask's own class: no routing, no parsing; the session is opened when it is asked for."""
+
+    app: Flask
+    request: Request
+    scope: EventScope
+    sessions: Sessions
+    #: None until it is asked for
+    _session: SessionMixin | None
+    #: the app's teardown functions have run already
+    _torn_down = False
+
+    @property
+    def url_adapter(self) -> Any:
+        """The URLs of the connection's request, for ``url_for``."""
+        return self.scope.url_adapter
+
+    @property
+    def opened_session(self) -> SessionMixin | None:
+        """The session, if somebody has asked for it."""
+        return self._session
+
+    def _get_session(self) -> SessionMixin:
+        if self._session is None:
+            self._session = self.sessions.open(self)
+        return self._session

@@ -1,0 +1,141 @@
+"""What the events of a client share, and how one is run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import flask.globals
+from flask import Flask, Request
+from werkzeug.exceptions import HTTPException
+
+from ..server.dispatcher import is_async
+from ..server.inbox import in_thread
+from .http_answers import check, is_refusal, refusal
+from .sessions import Sessions
+
+if TYPE_CHECKING:
+    from ..server.client import Socket
+    from .split import EventContext
+elif "_cv_request" in vars(flask.globals):  # not hasattr: Flask 3.2 warns of what it no longer has
+    from .split import EventContext
+else:
+    from .merged import EventContext
+
+__all__ = ["EventScope", "slim_environ"]
+
+#: objects of the web server that must not live as long as the client
+SERVER_KEYS = ("wsgi.", "werkzeug.", "gunicorn.", "gevent", "eventlet.", "waitress.", "uwsgi.")
+KEPT_KEYS = frozenset(
+    {"wsgi.url_scheme", "wsgi.version", "wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once"}
+)
+
+
+def slim_environ(app: Flask, environ: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a handshake's environ: the request as text, and what the app's middlewares added."""
+    # Keys are interned: ten thousand clients share them.
+    kept = {
+        sys.intern(key): value
+        for key, value in environ.items()
+        if not key.startswith(SERVER_KEYS) or key in KEPT_KEYS
+    }
+    kept["flask.app"] = app
+    return kept
+
+
+class EventScope:
+    """What the events of one socket share."""
+
+    __slots__ = ("_server", "_tears_down_async", "_template", "_url_adapter", "app", "environ")
+
+    def __init__(self, socket: Socket) -> None:
+        self.environ: dict[str, Any] = socket.client.session.environ
+        self.app: Flask = self.environ["flask.app"]
+        self._server = socket.client.server
+        self._tears_down_async = _tears_down_async(self.app)
+        self._template = self._make_template(socket)
+        self._url_adapter: Any = None
+
+    def _make_template(self, socket: Socket) -> Request:
+        environ = {**self.environ, "wsgi.input": BytesIO(), "wsgi.errors": sys.stderr}
+        # Not populated: the environ would hold the request that holds the environ.
+        request = self.app.request_class(environ, populate_request=False)
+        request.json_module = self.app.json
+        request.sid = socket.sid  # type: ignore[attr-defined]
+        request.namespace = socket.namespace  # type: ignore[attr-defined]
+        return request
+
+    def request(self, message: str | None, args: list[Any]) -> Request:
+        """A copy of the connection's request, for one event."""
+        template = self._template
+        request = object.__new__(type(template))
+        request.__dict__.update(template.__dict__)
+        request.event = {"message": message, "args": tuple(args)}  # type: ignore[attr-defined]
+        return request
+
+    @property
+    def url_adapter(self) -> Any:
+        """For ``url_for``; made when first asked for."""
+        if self._url_adapter is None:
+            try:
+                self._url_adapter = self.app.create_url_adapter(self._template)
+            except HTTPException as e:
+                self._template.routing_exception = e
+        return self._url_adapter
+
+    def run(
+        self, function: Callable[..., Any], message: str | None, args: list[Any], sessions: Sessions
+    ) -> Any:
+        """``function(*args)`` in a fresh context; the app's teardown functions run after it."""
+        with EventContext(self, self.request(message, args), sessions) as context:
+            sessions.begin(context)
+            try:
+                result = function(*args)
+                if message == "connect":
+                    check(result)
+            except HTTPException as error:
+                if not is_refusal(error):
+                    raise
+                raise refusal(error) from error
+            sessions.end(context)
+            return result
+
+    async def run_async(
+        self, function: Callable[..., Any], message: str | None, args: list[Any], sessions: Sessions
+    ) -> Any:
+        """:meth:`run` for a coroutine function."""
+        context = EventContext(self, self.request(message, args), sessions)
+        error: BaseException | None = None
+        context.push()
+        try:
+            sessions.begin(context)
+            try:
+                result = await function(*args)
+                if message == "connect":
+                    check(result)
+            except HTTPException as raised:
+                if not is_refusal(raised):
+                    raise
+                raise refusal(raised) from raised
+            sessions.end(context)
+            return result
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            try:
+                if self._tears_down_async:
+                    # Flask waits for a coroutine function, which an event loop must not.
+                    await in_thread(self._server.backend, partial(context.tear_down, error))
+            finally:
+                context.pop(error)
+                error = None  # it holds this frame
+
+
+def _tears_down_async(app: Flask) -> bool:
+    """Whether teardown functions of the app are coroutine functions."""
+    functions = [*app.teardown_request_funcs.get(None, ()), *app.teardown_appcontext_funcs]
+    return any(is_async(function) for function in functions)
