@@ -19,6 +19,8 @@ from .run import ServerRunner
 from .runner import HandlerRunner
 from .server.dispatcher import is_async
 from .server.server import Server
+from .server.tracing_server import TracingServer
+from .server_api import SocketIOServer
 from .types import AckCallback, DisconnectReason, Handler, Room, Sid, Target
 
 if TYPE_CHECKING:
@@ -58,8 +60,10 @@ class SocketIO(HandlerRegistry):
         super().__init__()
         #: the options that hold for every app
         self.server_options: dict[str, Any] = {**options}
-        #: the server of the app that was initialised last
-        self.server: Server | None = None
+        #: the clients and rooms of the current app, once there is one
+        self.server: SocketIOServer | None = None
+        # The server of the app that was initialised last.
+        self._server: Server | None = None
         #: its middleware
         self.sockio_mw: Any = None
         #: the web server, while :meth:`run` runs
@@ -87,7 +91,8 @@ class SocketIO(HandlerRegistry):
         app.extensions[KEY] = state
         app.extensions[COMPATIBLE_KEY] = self
         self.async_mode = config.async_mode or patched_by() or "threading"
-        self.server = state.server
+        self._server = state.server
+        self.server = self.server or SocketIOServer(self)
         self.sockio_mw = state.middleware
         self._attach(handlers)
         attach_groups(app, handlers)
@@ -95,7 +100,8 @@ class SocketIO(HandlerRegistry):
     def _make_server(
         self, app: Flask, config: ServerConfig, handlers: AppHandlers, backend: Backend
     ) -> Server:
-        return Server(
+        make = Server if config.event_logger() is None else TracingServer
+        return make(
             config,
             backend,
             MemoryAdapter(),
@@ -110,7 +116,7 @@ class SocketIO(HandlerRegistry):
         """The option of the app that was initialised last; setting it overrides that of every app."""
         if self.manage_session_override is not None:
             return self.manage_session_override
-        return True if self.server is None else self.server.config.manage_session
+        return True if self._server is None else self._server.config.manage_session
 
     @manage_session.setter
     def manage_session(self, value: bool) -> None:
@@ -126,9 +132,9 @@ class SocketIO(HandlerRegistry):
             state = state_of(flask.current_app)
             if state is not None and state.handlers in self._apps and isinstance(state.server, Server):
                 return state.server
-        if self.server is None:
+        if self._server is None:
             raise RuntimeError("call SocketIO.init_app(app) first")
-        return self.server
+        return self._server
 
     # Handlers (the rest is in HandlerRegistry)
 
@@ -184,6 +190,7 @@ class SocketIO(HandlerRegistry):
         ignore_queue: bool = False,
         volatile: bool = False,
         broadcast: bool = True,
+        data: Any = None,
     ) -> None:
         """Emit an event to everybody in a namespace, or to rooms and clients of it. Never waits.
 
@@ -191,6 +198,7 @@ class SocketIO(HandlerRegistry):
 
         :param args: what the event carries: text, binary, and all that JSON can
             say. One tuple is taken for several arguments.
+        :param data: another way to say what it carries.
         :param to: a sid or room, or several (``room`` is another name for it).
         :param callback: called with the acknowledgement of each recipient, in
             the context of the event that emits, if there is one.
@@ -209,7 +217,7 @@ class SocketIO(HandlerRegistry):
         server = self.current_server
         if callback is not None:
             callback = self._in_current_context(callback)
-        server.emit(event, _values(args), namespace or "/", target, callback, volatile)
+        server.emit(event, _values(args, data), namespace or "/", target, callback, volatile)
 
     def _in_current_context(self, callback: AckCallback) -> AckCallback:
         """A callback runs in the context of the client whose event has emitted."""
@@ -261,6 +269,7 @@ class SocketIO(HandlerRegistry):
         room: Sid | None = None,
         timeout: float | None = 60,
         ignore_queue: bool = False,
+        data: Any = None,
     ) -> Any:
         """Emit an event to one client and wait for its acknowledgement.
 
@@ -269,7 +278,9 @@ class SocketIO(HandlerRegistry):
         :raises TimeoutError: no acknowledgement within ``timeout`` seconds, or the client has gone.
         :raises RuntimeError: in a coroutine, which must not wait: see :meth:`call_async`.
         """
-        return self.current_server.call(event, _values(args), namespace or "/", _one(to or room), timeout)
+        return self.current_server.call(
+            event, _values(args, data), namespace or "/", _one(to or room), timeout
+        )
 
     async def call_async(
         self,
@@ -280,10 +291,11 @@ class SocketIO(HandlerRegistry):
         room: Sid | None = None,
         timeout: float | None = 60,
         ignore_queue: bool = False,
+        data: Any = None,
     ) -> Any:
         """:meth:`call` for coroutines: ``answer = await socketio.call_async("question", to=sid)``."""
         return await self.current_server.call_async(
-            event, _values(args), namespace or "/", _one(to or room), timeout
+            event, _values(args, data), namespace or "/", _one(to or room), timeout
         )
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
@@ -305,7 +317,10 @@ class SocketIO(HandlerRegistry):
     # Tasks and the web server
 
     def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Joinable:
-        """Run a function in the background, as the backend does it. Returns something with ``join()``."""
+        """Run a function in the background, as the backend does it.
+
+        :returns: what has ``join()`` and ``is_alive()``, as a thread.
+        """
         return self.current_server.backend.spawn(target, *args, **kwargs)
 
     def sleep(self, seconds: float = 0) -> None:
@@ -315,7 +330,7 @@ class SocketIO(HandlerRegistry):
         """
         self.current_server.backend.sleep(seconds)
 
-    def run(self, app: Flask, host: str | None = None, port: int | None = None, **options: Any) -> None:
+    def run(self, app: Flask, host: str | None = None, port: int | str | None = None, **options: Any) -> None:
         """Serve the app until Ctrl-C, SIGTERM or :meth:`stop` (options: :meth:`.ServerRunner.run`)."""
         self._runner.run(app, self, host, port, **options)
 
@@ -371,8 +386,10 @@ def _several(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
 
 
-def _values(args: tuple[Any, ...]) -> list[Any]:
+def _values(args: tuple[Any, ...], data: Any) -> list[Any]:
     """The arguments of an event: one tuple stands for several."""
+    if data is not None:
+        args = (*args, data)
     if len(args) == 1 and isinstance(args[0], tuple):
         args = args[0]
     return list(args)
