@@ -16,6 +16,7 @@ The layers, from the app down (imports go this way only)::
 
     extension, functions, namespace, context    what an app sees; Flask lives here
     options, globals                            the same for type checkers
+    server_api                                  ``socketio.server``, for apps that reach behind it
     registry, hooks, groups, guards             handlers, and what runs around them
     run, servers, asgi                          the web servers that an app is served with
     cli, doctor, migration                      ``flask realtime``
@@ -28,6 +29,8 @@ The layers, from the app down (imports go this way only)::
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from .engineio import EngineIO
 from .exceptions import ConnectionRefusedError, EventRefusedError
@@ -62,3 +65,15 @@ __all__ = [
     "rooms",
     "send",
 ]
+
+if TYPE_CHECKING:
+    __version__: str
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        # Reading it costs more than the whole import; hardly anybody asks.
+        from importlib.metadata import version
+
+        return version("Flask-Realtime")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

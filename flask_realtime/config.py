@@ -26,6 +26,8 @@ class CookieConfig:
     """
 
     def __init__(self, option: str | Mapping[str, Any]) -> None:
+        #: as it was given
+        self.option = option if isinstance(option, str) else dict(option)
         attributes: dict[str, Any] = {"name": option} if isinstance(option, str) else dict(option)
         self.name: str = attributes.pop("name", "io")
         self._attributes = (
@@ -126,18 +128,28 @@ class ServerConfig:
             resource = values.pop("resource")
             values["path"] = values.get("path") or resource
         values = {name: value for name, value in values.items() if value is not None or name in NULLABLE}
+        for name in values.keys() & WITHOUT_EFFECT.keys():
+            del values[name]
+            if app_config is not None:  # once: the options are looked at again where they are given
+                logger.warning("SocketIO(%s=...) has no effect: %s", name, WITHOUT_EFFECT[name])
         for name in values:
             if name not in names:
                 raise TypeError(_unknown(name, [*names, "resource"]))
-        for name, convert in CONVERTERS.items():
-            if name in values:
-                values[name] = convert(values[name])
+        values = {name: cls._converted(name, value) for name, value in values.items()}
         interval = values.get("ping_interval")
         if isinstance(interval, tuple):
             values["ping_interval"], values["ping_interval_grace"] = interval
         config = cls(**values)
         config._check()
         return config
+
+    @classmethod
+    def _converted(cls, name: str, value: Any) -> Any:
+        if name in CONVERTERS:
+            return CONVERTERS[name](value)
+        if type(getattr(cls, name)) is int and isinstance(value, float) and value.is_integer():
+            return int(value)  # 1e8, say: clients are told sizes, and some take only integers
+        return value
 
     def _check(self) -> None:
         for f in fields(self):
@@ -167,16 +179,30 @@ class ServerConfig:
         return self.handler_patience if self.async_handlers else None
 
     def make_logger(self) -> logging.Logger:
-        """The logger that the options ask for: warnings only, unless ``logger`` says more."""
+        """Where failures and refusals are told: in any case, whether or not the options ask for more."""
         for option in (self.logger, self.engineio_logger):
             if isinstance(option, logging.Logger):
                 return option
-        logger = logging.getLogger("flask_realtime")
-        if self.logger or self.engineio_logger:
-            logger.setLevel(logging.INFO)
-            if not logger.hasHandlers():
-                logger.addHandler(logging.StreamHandler())
-        return logger
+        return self.event_logger() or self.session_logger() or logger
+
+    def event_logger(self) -> logging.Logger | None:
+        """Where each client and event is told, as ``logger`` asks for."""
+        return _logger(self.logger)
+
+    def session_logger(self) -> logging.Logger | None:
+        """Where each session is told, as ``engineio_logger`` asks for."""
+        return _logger(self.engineio_logger)
+
+
+def _logger(option: Any) -> logging.Logger | None:
+    if not option:
+        return None
+    if isinstance(option, logging.Logger):
+        return option
+    logger.setLevel(logging.INFO)
+    if not logger.hasHandlers():
+        logger.addHandler(logging.StreamHandler())
+    return logger
 
 
 #: options for which None is a value
@@ -188,6 +214,16 @@ MAY_BE_ZERO = {
     "compression_threshold",
     "drain_timeout",
     "max_attachments",
+}
+#: what apps give to Flask-SocketIO, where nobody reads it; and what they want instead
+WITHOUT_EFFECT = {
+    "allow_unsafe_werkzeug": "it is an argument of run()",
+    "binary": "binary data is known by its type",
+    "debug": "it is an argument of run()",
+    "engineio_options": "its options are given by their own names",
+    "log_output": "it is an argument of run()",
+    "max_decode_packets": "the limit is max_payload_packets",
+    "use_reloader": "it is an argument of run()",
 }
 
 

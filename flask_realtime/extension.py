@@ -23,6 +23,8 @@ from .runner import HandlerRunner
 from .server.dispatcher import is_async
 from .server.emitter import Emitter
 from .server.server import Server
+from .server.tracing_server import TracingServer
+from .server_api import SocketIOServer
 from .types import AckCallback, DisconnectReason, Handler, Room, Sid, Target
 
 if TYPE_CHECKING:
@@ -63,8 +65,10 @@ class SocketIO(HandlerRegistry):
         super().__init__()
         #: the options that hold for every app
         self.server_options: dict[str, Any] = {**options}
-        #: the server of the app that was initialised last
-        self.server: Server | None = None
+        #: the clients and rooms of the current app, once there is one
+        self.server: SocketIOServer | None = None
+        # The server of the app that was initialised last.
+        self._server: Server | None = None
         #: its middleware
         self.sockio_mw: Any = None
         #: the web server, while :meth:`run` runs
@@ -91,6 +95,7 @@ class SocketIO(HandlerRegistry):
         if app is None:
             self.server_options.update(options)
             self._emitter = _make_emitter(ServerConfig.from_options(self.server_options))
+            self.server = self.server or SocketIOServer(self)
             return
         config = ServerConfig.from_options({**self.server_options, **options}, app.config)
         handlers = AppHandlers(self)
@@ -99,7 +104,8 @@ class SocketIO(HandlerRegistry):
         app.extensions[KEY] = state
         app.extensions[COMPATIBLE_KEY] = self
         self.async_mode = config.async_mode or patched_by() or "threading"
-        self.server = state.server
+        self._server = state.server
+        self.server = self.server or SocketIOServer(self)
         self.sockio_mw = state.middleware
         self._attach(handlers)
         attach_groups(app, handlers)
@@ -107,7 +113,8 @@ class SocketIO(HandlerRegistry):
     def _make_server(
         self, app: Flask, config: ServerConfig, handlers: AppHandlers, backend: Backend
     ) -> Server:
-        return Server(
+        make = Server if config.event_logger() is None else TracingServer
+        return make(
             config,
             backend,
             MemoryAdapter(),
@@ -123,7 +130,7 @@ class SocketIO(HandlerRegistry):
         """The option of the app that was initialised last; setting it overrides that of every app."""
         if self.manage_session_override is not None:
             return self.manage_session_override
-        return True if self.server is None else self.server.config.manage_session
+        return True if self._server is None else self._server.config.manage_session
 
     @manage_session.setter
     def manage_session(self, value: bool) -> None:
@@ -139,14 +146,14 @@ class SocketIO(HandlerRegistry):
             state = state_of(flask.current_app)
             if state is not None and state.handlers in self._apps and isinstance(state.server, Server):
                 return state.server
-        if self.server is None:
+        if self._server is None:
             if self._emitter is not None:
                 raise RuntimeError(
                     "this needs a server, and this SocketIO has none: without an app it only writes to the"
                     " message queue"
                 )
             raise RuntimeError("call SocketIO.init_app(app) first")
-        return self.server
+        return self._server
 
     @property
     def _outlet(self) -> Server | Emitter:
@@ -154,7 +161,7 @@ class SocketIO(HandlerRegistry):
 
         :raises RuntimeError: see :attr:`current_server`.
         """
-        if self.server is None and self._emitter is not None:
+        if self._server is None and self._emitter is not None:
             return self._emitter
         return self.current_server
 
@@ -216,6 +223,7 @@ class SocketIO(HandlerRegistry):
         ignore_queue: bool = False,
         volatile: bool = False,
         broadcast: bool = True,
+        data: Any = None,
     ) -> None:
         """Emit an event to everybody in a namespace, or to rooms and clients of it. Never waits.
 
@@ -223,6 +231,7 @@ class SocketIO(HandlerRegistry):
 
         :param args: what the event carries: text, binary, and all that JSON can
             say. One tuple is taken for several arguments.
+        :param data: another way to say what it carries.
         :param to: a sid or room, or several (``room`` is another name for it).
         :param callback: called with the acknowledgement of each recipient, in
             the context of the event that emits, if there is one.
@@ -241,7 +250,7 @@ class SocketIO(HandlerRegistry):
         outlet = self._outlet
         if callback is not None and isinstance(outlet, Server):
             callback = self._in_current_context(callback)
-        outlet.emit(event, _values(args), namespace or "/", target, callback, volatile, ignore_queue)
+        outlet.emit(event, _values(args, data), namespace or "/", target, callback, volatile, ignore_queue)
 
     def _in_current_context(self, callback: AckCallback) -> AckCallback:
         """A callback runs in the context of the client whose event has emitted."""
@@ -294,6 +303,7 @@ class SocketIO(HandlerRegistry):
         room: Sid | None = None,
         timeout: float | None = 60,
         ignore_queue: bool = False,
+        data: Any = None,
     ) -> Any:
         """Emit an event to one client and wait for its acknowledgement.
 
@@ -304,7 +314,7 @@ class SocketIO(HandlerRegistry):
         :raises RuntimeError: in a coroutine, which must not wait: see :meth:`call_async`.
         """
         return self.current_server.call(
-            event, _values(args), namespace or "/", _one(to or room), timeout, ignore_queue
+            event, _values(args, data), namespace or "/", _one(to or room), timeout, ignore_queue
         )
 
     async def call_async(
@@ -316,10 +326,11 @@ class SocketIO(HandlerRegistry):
         room: Sid | None = None,
         timeout: float | None = 60,
         ignore_queue: bool = False,
+        data: Any = None,
     ) -> Any:
         """:meth:`call` for coroutines: ``answer = await socketio.call_async("question", to=sid)``."""
         return await self.current_server.call_async(
-            event, _values(args), namespace or "/", _one(to or room), timeout, ignore_queue
+            event, _values(args, data), namespace or "/", _one(to or room), timeout, ignore_queue
         )
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
@@ -343,7 +354,10 @@ class SocketIO(HandlerRegistry):
     # Tasks and the web server
 
     def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Joinable:
-        """Run a function in the background, as the backend does it. Returns something with ``join()``."""
+        """Run a function in the background, as the backend does it.
+
+        :returns: what has ``join()`` and ``is_alive()``, as a thread.
+        """
         return self._backend.spawn(target, *args, **kwargs)
 
     def sleep(self, seconds: float = 0) -> None:
@@ -353,7 +367,7 @@ class SocketIO(HandlerRegistry):
         """
         self._backend.sleep(seconds)
 
-    def run(self, app: Flask, host: str | None = None, port: int | None = None, **options: Any) -> None:
+    def run(self, app: Flask, host: str | None = None, port: int | str | None = None, **options: Any) -> None:
         """Serve the app until Ctrl-C, SIGTERM or :meth:`stop` (options: :meth:`.ServerRunner.run`)."""
         self._runner.run(app, self, host, port, **options)
 
@@ -409,8 +423,10 @@ def _several(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
 
 
-def _values(args: tuple[Any, ...]) -> list[Any]:
+def _values(args: tuple[Any, ...], data: Any) -> list[Any]:
     """The arguments of an event: one tuple stands for several."""
+    if data is not None:
+        args = (*args, data)
     if len(args) == 1 and isinstance(args[0], tuple):
         args = args[0]
     return list(args)

@@ -58,11 +58,15 @@ def emit(
     ignore_queue: bool = False,
     volatile: bool = False,
     json: bool = False,
+    data: Any = None,
+    binary: bool = True,
+    sid: Sid | None = None,
 ) -> None:
     """Emit an event: to the current client, or to those that ``to`` or ``broadcast`` say.
 
     :param args: what the event carries: text, binary, and all that JSON can
         say. One tuple is taken for several arguments.
+    :param data: another way to say what it carries.
     :param namespace: the current event's, unless given.
     :param to: a sid or room, or several (``room`` is another name for it).
     :param broadcast: to everybody in the namespace.
@@ -71,7 +75,8 @@ def emit(
     :param skip_sid: leaves these clients out.
     :param ignore_queue: only to the clients of this process.
     :param volatile: drop it for clients that are behind.
-    :param json: accepted for compatibility; all that JSON can say is sent as such.
+    :param json, binary: accepted for compatibility; what is text, JSON or binary is known by its type.
+    :param sid: accepted for compatibility; it says nothing about the recipient, which is ``to``.
     :raises TypeError, ValueError: the data can't be serialised.
     """
     if to is None:
@@ -88,6 +93,7 @@ def emit(
         skip_sid=skip_sid,
         ignore_queue=ignore_queue,
         volatile=volatile,
+        data=data,
     )
 
 
@@ -126,6 +132,7 @@ def call(
     room: Sid | None = None,
     timeout: float | None = 60,
     ignore_queue: bool = False,
+    data: Any = None,
 ) -> Any:
     """Emit an event to one client, by default the current one, and wait for its acknowledgement.
 
@@ -139,6 +146,7 @@ def call(
         to=to or room or _current("sid"),
         timeout=timeout,
         ignore_queue=ignore_queue,
+        data=data,
     )
 
 
@@ -150,6 +158,7 @@ async def call_async(
     room: Sid | None = None,
     timeout: float | None = 60,
     ignore_queue: bool = False,
+    data: Any = None,
 ) -> Any:
     """:func:`call` for ``async def`` handlers: ``answer = await call_async("question")``."""
     return await _socketio().call_async(
@@ -159,6 +168,7 @@ async def call_async(
         to=to or room or _current("sid"),
         timeout=timeout,
         ignore_queue=ignore_queue,
+        data=data,
     )
 
 

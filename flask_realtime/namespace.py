@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .extension import SocketIO
     from .hooks import HookTable
     from .server.server import Server
+    from .server_api import SocketIOServer
 
 __all__ = ["Namespace"]
 
@@ -43,11 +44,17 @@ class Namespace:
         self._group = group
 
     @property
-    def server(self) -> Server:
-        """The server behind it.
+    def server(self) -> SocketIOServer:
+        """:attr:`.SocketIO.server`.
 
-        :raises RuntimeError: before it was registered by :meth:`.SocketIO.on_namespace`.
+        :raises RuntimeError: before it was registered by :meth:`.SocketIO.on_namespace` for an app.
         """
+        server = self._extension.server
+        assert server is not None
+        return server
+
+    @property
+    def _server(self) -> Server:
         return self._extension.current_server
 
     @property
@@ -84,7 +91,7 @@ class Namespace:
         run = partial(self._extension.run_handler, handler, event, self.namespace, sid, values, self._group)
         try:
             if not is_async(handler):
-                return await in_thread(self.server.backend, run)
+                return await in_thread(self._server.backend, run)
             return await awaited(run())  # plain where the client has gone
         except Exception as error:
             hook, told = getattr(self, "error", None), original(error)
@@ -196,32 +203,32 @@ class Namespace:
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Take everybody out of a room."""
-        self.server.close_room(room, self._or_own(namespace))
+        self._server.close_room(room, self._or_own(namespace))
 
     def enter_room(self, sid: Sid, room: Room, namespace: str | None = None) -> None:
         """Put a client into a room."""
-        self.server.enter_room(sid, room, self._or_own(namespace))
+        self._server.enter_room(sid, room, self._or_own(namespace))
 
     def leave_room(self, sid: Sid, room: Room, namespace: str | None = None) -> None:
         """Take a client out of a room."""
-        self.server.leave_room(sid, room, self._or_own(namespace))
+        self._server.leave_room(sid, room, self._or_own(namespace))
 
     def rooms(self, sid: Sid, namespace: str | None = None) -> list[Room]:
         """The rooms of a client."""
-        return self.server.rooms(sid, self._or_own(namespace))
+        return self._server.rooms(sid, self._or_own(namespace))
 
     def disconnect(self, sid: Sid, namespace: str | None = None) -> None:
         """Send a client away."""
-        self.server.disconnect(sid, self._or_own(namespace))
+        self._server.disconnect(sid, self._or_own(namespace))
 
     def get_session(self, sid: Sid, namespace: str | None = None) -> dict[str, Any]:
         """A copy of what :meth:`save_session` stored for a client."""
-        return self.server.get_session(sid, self._or_own(namespace))
+        return self._server.get_session(sid, self._or_own(namespace))
 
     def save_session(self, sid: Sid, session: dict[str, Any], namespace: str | None = None) -> None:
         """Store something for a client, for as long as it is connected."""
-        self.server.save_session(sid, session, self._or_own(namespace))
+        self._server.save_session(sid, session, self._or_own(namespace))
 
     def session(self, sid: Sid, namespace: str | None = None) -> AbstractContextManager[dict[str, Any]]:
         """A ``with`` block around :meth:`get_session` and :meth:`save_session`."""
-        return self.server.session(sid, self._or_own(namespace))
+        return self._server.session(sid, self._or_own(namespace))

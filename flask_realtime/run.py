@@ -52,7 +52,7 @@ class ServerRunner:
         app: Flask,
         owner: Any,
         host: str | None = None,
-        port: int | None = None,
+        port: int | str | None = None,
         *,
         sock: socket.socket | None = None,
         debug: bool | None = None,
@@ -68,7 +68,7 @@ class ServerRunner:
 
         :param owner: the extension object; it gets the server as ``wsgi_server``.
         :param host: 127.0.0.1 unless given; ``unix:///path`` for a Unix socket.
-        :param port: the one in ``SERVER_NAME``, or 5000, unless given.
+        :param port: the one in ``SERVER_NAME``, or 5000, unless given. Text will do.
         :param sock: a listening socket, instead of ``host`` and ``port``. It is ours from then on.
         :param debug: interactive debugger, reloader and log (the app's own setting unless given).
         :param use_reloader: restart when a file changes (as ``debug`` unless given).
@@ -93,7 +93,7 @@ class ServerRunner:
             _insert_debugger(app)
         host = host or "127.0.0.1"
         if sock is None:
-            sock = _inherited() or _listen(host, default_port(app) if port is None else port)
+            sock = _inherited() or _listen(host, default_port(app) if port is None else int(port))
         serving = Serving(
             app,
             sock,

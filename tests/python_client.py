@@ -59,13 +59,16 @@ class Client:
         self.events.put((namespace, event, *args))
         return self.answers.get(event)
 
-    def connect(self, url: str, namespaces: list[str] | None = None, auth: Any = None) -> None:
+    def connect(
+        self, url: str, namespaces: list[str] | None = None, auth: Any = None, **options: Any
+    ) -> None:
         self.sio.connect(
             url,
             auth=auth,
             transports=TRANSPORTS[self.transport],
             namespaces=namespaces or ["/"],
             wait_timeout=TIMEOUT,
+            **options,
         )
 
     def next_event(self, timeout: float = TIMEOUT) -> tuple[Any, ...]:

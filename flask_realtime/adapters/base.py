@@ -30,7 +30,7 @@ class Adapter(Protocol[M]):
     """Sockets and rooms of one process. Calls come with the engine's lock held.
 
     The cost of every method is that of what it names: nothing walks over all
-    rooms or all clients.
+    rooms or all clients but what gives them.
     """
 
     def add(self, socket: M) -> None:
@@ -63,6 +63,14 @@ class Adapter(Protocol[M]):
 
     def members(self, namespace: str, room: Room | None) -> Iterable[M]:
         """The sockets in a room, or in the namespace."""
+        ...
+
+    def namespaces(self) -> Iterable[str]:
+        """The namespaces that have sockets."""
+        ...
+
+    def rooms(self, namespace: str) -> Iterable[Room]:
+        """The rooms of a namespace (own rooms not among them)."""
         ...
 
     def stats(self) -> dict[str, int]:

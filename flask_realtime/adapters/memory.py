@@ -86,6 +86,12 @@ class MemoryAdapter(Generic[M]):
             return (owner,)
         return self._rooms.get(namespace, {}).get(room, ())
 
+    def namespaces(self) -> Iterable[str]:
+        return self._sockets.keys()
+
+    def rooms(self, namespace: str) -> Iterable[Room]:
+        return self._rooms.get(namespace, {}).keys()
+
     def stats(self) -> dict[str, int]:
         return {
             "sockets": sum(map(len, self._sockets.values())),

@@ -81,6 +81,10 @@ class _Task:
         finally:
             self._done = True
 
+    def is_alive(self) -> bool:
+        """Whether it has not returned yet."""
+        return not self._done
+
     def join(self, timeout: float | None = None) -> None:
         """Wait until it has returned."""
         deadline = None if timeout is None else time.monotonic() + timeout

@@ -101,6 +101,10 @@ class _FinishedTask:
     def join(self, timeout: float | None = None) -> None:
         """It has returned already."""
 
+    def is_alive(self) -> bool:
+        """It is not."""
+        return False
+
 
 class MemoryBackend(LoopBackend):
     """Everything in the thread of the test, at a time that the test says (a :class:`.ports.Backend`)."""

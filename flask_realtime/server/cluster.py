@@ -52,7 +52,7 @@ class Cluster:
     def __init__(self, server: Server, link: Link) -> None:
         self.link = link
         #: what answers of other servers' clients are waited for
-        self.acks = PendingAcks(server.config.max_pending_acks)
+        self.acks: PendingAcks = PendingAcks(server.config.max_pending_acks)
         self._server = server
         self._form = form_of(server.serializer)
         self._outgoing = Outgoing(link, self._form)

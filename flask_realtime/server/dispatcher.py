@@ -115,6 +115,24 @@ class Dispatcher:
         """``obj.trigger_event(event, sid, *args)`` takes what no function takes."""
         self._namespaces[namespace] = obj
 
+    def unregister(self, namespace: str, event: str) -> None:
+        """Nothing takes this event any more.
+
+        :raises KeyError: nothing did.
+        """
+        handlers = self._handlers.get(namespace, {})
+        del handlers[event]
+        if not handlers:
+            del self._handlers[namespace]
+
+    def handlers(self, namespace: str) -> dict[str, Handler]:
+        """The functions that were registered for a namespace, by event."""
+        return {event: match.handler for event, match in self._handlers.get(namespace, {}).items()}
+
+    def handled_namespaces(self) -> list[str]:
+        """The namespaces that functions were registered for, ``'*'`` among them."""
+        return list(self._handlers)
+
     @property
     def namespaces(self) -> set[str]:
         """The namespaces that have handlers, ``'*'`` not among them."""

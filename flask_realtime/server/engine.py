@@ -152,7 +152,10 @@ class Engine:
             raise RemoteProtocolError("Session ID unknown", code=ErrorCode.SESSION_UNKNOWN)
         return session
 
-    def forget(self, session: Session) -> None:
+    def upgraded(self, session: Session) -> None:
+        """A session has moved to a websocket."""
+
+    def forget(self, session: Session, reason: DisconnectReason) -> None:
         """A session has ended."""
         self.sessions.pop(session.sid, None)
 

@@ -62,6 +62,8 @@ class Joinable(Protocol):
 
     def join(self, timeout: float | None = None) -> None: ...
 
+    def is_alive(self) -> bool: ...
+
 
 class Scheduler(Protocol):
     """Something with deadlines that a loop keeps."""

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..types import DisconnectReason
 from .dispatcher import is_async, positional_capacity
-from .engine import Engine
 from .inbox import FAILURE, AsyncWork, Inbox, Work, completed
 from .message import Message
+from .tracing import make_engine
 
 if TYPE_CHECKING:
     from ..config import ServerConfig
+    from .engine import Engine
     from .ports import Backend
     from .session import Session
 
@@ -114,7 +115,7 @@ class RawServer:
         self.config = config
         self.handlers = handlers
         self.logger = logger
-        self.engine: Engine = Engine(config, backend, self, logger)
+        self.engine: Engine = make_engine(config, backend, self, logger)
 
     def session_opened(self, session: Session) -> RawSession:
         """See :class:`.Application`."""

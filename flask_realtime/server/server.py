@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ..exceptions import CallTimeoutError, ClientGoneError, EventRefusedError
+from ..exceptions import CallTimeoutError, ClientGoneError, ConnectionRefusedError, EventRefusedError
 from ..protocol.errors import excerpt
 from ..protocol.socketio import Packet, PacketEncoder, PacketType, Serializer
 from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
@@ -17,14 +17,15 @@ from .acks import AckReceiver, PendingAcks
 from .client import Client, Socket, SocketState
 from .cluster import Cluster
 from .dispatcher import RESERVED_EVENTS, Dispatcher, Match, is_async
-from .engine import Engine
 from .inbox import FAILURE, AsyncWork, Work, awaited, completed
 from .logs import short
 from .message import Message
+from .tracing import make_engine
 
 if TYPE_CHECKING:
     from ..adapters import Adapter
     from ..config import ServerConfig
+    from .engine import Engine
     from .ports import AsyncEvent, Backend, Event, Link
     from .session import Session
 
@@ -115,7 +116,7 @@ class Server:
         self.encoder: PacketEncoder = serializer.encoder()
         self.dispatcher = dispatcher
         self.logger = logger
-        self.engine: Engine = Engine(config, backend, self, logger)
+        self.engine: Engine = make_engine(config, backend, self, logger)
         self._runner = runner
         self._cluster = None if link is None else Cluster(self, link)
 
@@ -312,6 +313,9 @@ class Server:
             "event refused", "event %s of client %s in namespace %r: %s",
             excerpt(event), socket.sid, socket.namespace, excerpt(refusal["message"]), level=logging.INFO,
         )  # fmt: skip
+        host = socket.client.session.host
+        if host is not None and isinstance(error, ConnectionRefusedError):
+            host.handler_failed(error)  # tests that were written for Flask-SocketIO expect it to be raised
         return {"error": refusal}
 
     # The app's functions

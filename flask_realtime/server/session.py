@@ -233,6 +233,7 @@ class Session:
             transport.push(Message(encode_text(answer)))
         if self.protocol.on_websocket:
             self.transport, self.candidate = transport, None
+            self.engine.upgraded(self)
         if self.poll is not None and not self.poll.answering:
             self.poll.wake()
         self.wake()
@@ -412,7 +413,7 @@ class Session:
         told = not self.protocol.alive
         self.protocol.end()
         self.outbox.clear()
-        self.engine.forget(self)
+        self.engine.forget(self, reason)
         for websocket in (self.transport, self.candidate):
             if websocket is not None:
                 websocket.abort(self.close_code)

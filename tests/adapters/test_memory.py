@@ -131,6 +131,16 @@ def test_rooms_of_two_namespaces_are_apart(abc: list[Member]) -> None:
     assert not abc[0].rooms
 
 
+def test_what_there_is(abc: list[Member]) -> None:
+    rooms = adapter(*abc, Member("x", "/other"))
+    rooms.join(abc[0], "room")
+    rooms.join(abc[0], "a")
+    rooms.join(abc[1], 2)
+    assert list(rooms.namespaces()) == ["/", "/other"]
+    assert list(rooms.rooms("/")) == ["room", 2]
+    assert list(rooms.rooms("/other")) == list(rooms.rooms("/nowhere")) == []
+
+
 def test_remove_leaves_nothing(abc: list[Member]) -> None:
     rooms = adapter(*abc)
     for member in abc:

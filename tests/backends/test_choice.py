@@ -53,7 +53,7 @@ class TestPatched:
         script = f"""
             from flask_realtime.backends.choice import choose_backend
             backend = choose_backend(3)
-            assert backend.name == socketio.server.backend.name == socketio.async_mode == "{library}"
+            assert backend.name == socketio.current_server.backend.name == socketio.async_mode == "{library}"
             assert choose_backend(3, backend) is backend
         """
         run_script(script, library, setup=APP)
@@ -73,7 +73,7 @@ class TestPatched:
                 reply = app.test_client().get("/socket.io/?EIO=4&transport=bogus")
                 assert reply.status_code == 400, reply
 
-        engine = socketio.server.engine
+        engine = socketio.current_server.engine
         assert engine.backend.name == "threading"
     """
     PATCH: ClassVar[dict[str, str]] = {
@@ -92,7 +92,7 @@ class TestPatched:
             assert engine.backend.name == "{library}"
             chosen = engine.backend
             ask(2)
-            assert engine.backend is chosen is socketio.server.backend
+            assert engine.backend is chosen is socketio.current_server.backend
             assert engine.now.__self__ is chosen
 
             native = original("_thread", "get_ident")
@@ -107,7 +107,7 @@ class TestPatched:
                 await asyncio.sleep(0)
                 return native() != main
 
-            client = Client(app, socketio.server).connect()
+            client = Client(app, socketio.current_server).connect()
             assert client.call("plain") == [True]
             assert client.call("later") == [True]
             client.close()

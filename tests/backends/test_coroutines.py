@@ -81,12 +81,12 @@ class TestOwnLoop:
                 return "here"
 
             tasks = []
-            client = Client(app, socketio.server).connect()
+            client = Client(app, socketio.current_server).connect()
             client.emit("task")
             until(lambda: tasks and tasks[0].done())
             assert client.call("fine") == ["here"]
             client.close()
-            until(lambda: not socketio.server.engine.work_pending)
+            until(lambda: not socketio.current_server.engine.work_pending)
             tasks[0].exception()
         """
         run_script(script, setup=APP)
@@ -108,11 +108,11 @@ class TestOwnLoop:
 
             socketio.on("fail")(lambda: fail())
             socketio.on("fine")(fine)
-            client = Client(app, socketio.server).connect()
+            client = Client(app, socketio.current_server).connect()
             client.emit("fail")
             assert client.call("fine") == ["here"]
             client.close()
-            until(lambda: not socketio.server.engine.work_pending)
+            until(lambda: not socketio.current_server.engine.work_pending)
         """
         run_script(script, library, setup=APP)
 
@@ -319,7 +319,7 @@ class TestExit:
                 await forever("handler")
 
             tasks = []
-            client = Client(app, socketio.server).connect()
+            client = Client(app, socketio.current_server).connect()
             client.emit("event")
             until(began.is_set)
             client.close()
@@ -389,7 +389,7 @@ class TestFork:
             await asyncio.sleep(0)
             return os.getpid()
 
-        client = Client(app, socketio.server).connect()
+        client = Client(app, socketio.current_server).connect()
         client.send('427["wait"]')
         until(began.is_set)
         pid = os.fork()
@@ -398,10 +398,10 @@ class TestFork:
             other = Flask("other")
             of_child = SocketIO(other)
             of_child.on("fine")(fine)
-            mine = Client(other, of_child.server).connect()
+            mine = Client(other, of_child.current_server).connect()
             assert mine.call("fine") == [os.getpid()]
             mine.close()
-            until(lambda: not of_child.server.engine.work_pending)
+            until(lambda: not of_child.current_server.engine.work_pending)
             END
         _, status = os.waitpid(pid, 0)
         assert status == 0, status
@@ -411,7 +411,7 @@ class TestFork:
         until(lambda: client.answers("437"))
         assert client.answers("437") == [["waited"]]
         client.close()
-        until(lambda: not socketio.server.engine.work_pending)
+        until(lambda: not socketio.current_server.engine.work_pending)
     """
 
     @every_patch
@@ -464,12 +464,12 @@ class TestFork:
             async def fine():
                 return 1
 
-            client = Client(app, socketio.server).connect()
+            client = Client(app, socketio.current_server).connect()
             assert client.call("fine") == [1]
             assert client.call("fork") == [0]
             assert client.call("fine") == [1]
             client.close()
-            until(lambda: not socketio.server.engine.work_pending)
+            until(lambda: not socketio.current_server.engine.work_pending)
         """
         run_script(script, setup=APP)
 
@@ -506,7 +506,7 @@ assert client.emit("event", 1, callback=True) is True
 assert client.emit("hidden", 2, callback=True) is True
 assert [item["args"] for item in client.get_received()] == [[1], [2]]
 client.disconnect()
-assert socketio.server.backend.name in ("gevent", "eventlet")
+assert socketio.current_server.backend.name in ("gevent", "eventlet")
 """,
     "clients": """
 native = original("_thread", "get_ident")
@@ -534,7 +534,7 @@ def plain(value):
     time.sleep(0.01)
     return [value, request.sid]
 
-clients = [Client(app, socketio.server).connect() for _ in range(30)]
+clients = [Client(app, socketio.current_server).connect() for _ in range(30)]
 kinds = ["async", "hidden", "sync"]
 before = ticks
 for n, client in enumerate(clients):
@@ -548,7 +548,7 @@ assert ticks > before
 assert len(threads) == 1 and main not in threads
 for client in clients:
     client.close()
-until(lambda: not socketio.server.engine.work_pending)
+until(lambda: not socketio.current_server.engine.work_pending)
 assert socketio.stats()["sockets"] == 0
 """,
     "call and call async": """
@@ -573,7 +573,7 @@ async def timeout():
     except TimeoutError:
         return "timed out"
 
-client = Client(app, socketio.server).connect()
+client = Client(app, socketio.current_server).connect()
 for n, kind in enumerate(["sync", "async"]):
     client.send(f'42{n + 1}["{kind}"]')
     until(lambda: len(client.requests()) == n + 1)
@@ -586,7 +586,7 @@ until(lambda: client.answers("439"))
 assert client.answers("439") == [["timed out"]]
 assert socketio.stats()["pending_acks"] == 0
 client.close()
-until(lambda: not socketio.server.engine.work_pending)
+until(lambda: not socketio.current_server.engine.work_pending)
 """,
     "background tasks of a coroutine": """
 native = original("_thread", "get_ident")
@@ -602,12 +602,12 @@ async def handler():
     socketio.start_background_task(work)
     return "begun"
 
-client = Client(app, socketio.server).connect()
+client = Client(app, socketio.current_server).connect()
 assert client.call("event") == ["begun"]
 until(lambda: client.events)
 assert client.events == [["worked"]]
 client.close()
-until(lambda: not socketio.server.engine.work_pending)
+until(lambda: not socketio.current_server.engine.work_pending)
 """,
 }
 
@@ -628,7 +628,7 @@ class TestPatched:
                 address = await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
                 return await asyncio.to_thread(lambda: request.event["message"])
 
-            client = Client(app, socketio.server).connect()
+            client = Client(app, socketio.current_server).connect()
             client.emit("event")
             try:
                 assert client.call("event") == ["event"]
@@ -636,7 +636,7 @@ class TestPatched:
                 if not client.answers("431"):
                     os._exit(1)  # it would wait for ever
             client.close()
-            until(lambda: not socketio.server.engine.work_pending)
+            until(lambda: not socketio.current_server.engine.work_pending)
         """
         run_script(script, library, setup=APP + TICKER)
 

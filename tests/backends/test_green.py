@@ -222,7 +222,7 @@ until(lambda: len(order) == 2)
 assert order == ["main", "thread"]
 """,
     "emits of real threads arrive": """
-client = Client(app, socketio.server).connect()
+client = Client(app, socketio.current_server).connect()
 emit = lambda n: socketio.emit("event", n)
 for n, way in enumerate(WAYS):
     way(lambda: emit(n))
@@ -241,10 +241,10 @@ for name in ("a", "b", "c", "main"):
     numbers = [args[1] for event, args in client.events[len(WAYS):] if args[0] == name]
     assert numbers == list(range(100)), (name, numbers)
 client.close()
-until(lambda: not socketio.server.engine.work_pending)
+until(lambda: not socketio.current_server.engine.work_pending)
 """,
     "a call of a real thread": """
-client = Client(app, socketio.server).connect()
+client = Client(app, socketio.current_server).connect()
 for n, way in enumerate([in_greenlet, in_thread, in_pool]):
     answers = []
     way(lambda: answers.append(socketio.call("question", n, to=client.sid, timeout=5)))
@@ -256,7 +256,7 @@ for n, way in enumerate([in_greenlet, in_thread, in_pool]):
     until(lambda: answers)
     assert answers == [f"answer {n}"], (way, answers)
 client.close()
-until(lambda: not socketio.server.engine.work_pending)
+until(lambda: not socketio.current_server.engine.work_pending)
 """,
     "two handlers at once at most": """
 small = Flask("small")
@@ -272,7 +272,7 @@ def handler(number):
     running -= 1
     done += 1
 
-clients = [Client(small, io.server).connect() for _ in range(5)]
+clients = [Client(small, io.current_server).connect() for _ in range(5)]
 for number in range(10):
     for client in clients:
         client.emit("event", number)
@@ -280,7 +280,7 @@ until(lambda: done == 50)
 assert most == 2, most
 for client in clients:
     client.close()
-until(lambda: not io.server.engine.work_pending)
+until(lambda: not io.current_server.engine.work_pending)
 """,
 }
 
@@ -312,13 +312,13 @@ def test_a_handler_that_exits(library: str) -> None:
         logging.disable()
         socketio.on("exit")(sys.exit)
         socketio.on("fine")(lambda: "here")
-        one, other = [Client(app, socketio.server).connect() for _ in range(2)]
+        one, other = [Client(app, socketio.current_server).connect() for _ in range(2)]
         one.emit("exit")
         assert one.call("fine") == ["here"]
         assert other.call("fine") == ["here"]
         for client in (one, other):
             client.close()
-        until(lambda: not socketio.server.engine.work_pending)
+        until(lambda: not socketio.current_server.engine.work_pending)
         print("alive")
     """
     assert run(script, library) == "alive\n"

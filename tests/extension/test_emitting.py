@@ -75,6 +75,21 @@ class TestArguments:
         do(client, lambda: (emit if where == "function" else socketio.emit)("event", *arguments))
         assert received(client) == [("event", expected)]
 
+    @pytest.mark.parametrize("where", ["function", "method"])
+    def test_data_by_its_name(self, socketio: SocketIO, connect: Connect, do: Any, where: str) -> None:
+        client = connect()
+        emits = emit if where == "function" else socketio.emit
+        for data in ({"a": 1}, ("one", "two"), ["a", "list"], 0):
+            do(client, lambda data=data: emits(event="event", data=data))
+        do(client, lambda: emits("event", data=None))
+        assert [args for _, args in received(client)] == [
+            [{"a": 1}],
+            ["one", "two"],
+            [["a", "list"]],
+            [0],
+            [],
+        ]
+
     def test_none_is_an_argument(self, socketio: SocketIO, connect: Connect) -> None:
         client = connect()
         socketio.emit("event", None)

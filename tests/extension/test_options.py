@@ -54,7 +54,7 @@ class TestFactories:
         socketio = SocketIO(app)
         assert app.extensions["socketio"] is socketio
         state = app.extensions["realtime"]
-        assert state.server is socketio.server
+        assert state.server is socketio.current_server
         assert app.wsgi_app is state.middleware is socketio.sockio_mw
 
     def test_the_extension_object_keeps_no_app(self) -> None:
@@ -83,7 +83,8 @@ class TestFactories:
         app = new_app()
         socketio = SocketIO(app)
         socketio.test_client(app)
-        (environ,) = socketio.server.environ.values()  # type: ignore[union-attr]
+        assert socketio.server is not None
+        (environ,) = socketio.server.environ.values()
         assert environ["flask.app"] is app
 
     def test_an_app_without_it(self) -> None:
@@ -234,6 +235,25 @@ class TestWrongOptions:
         with pytest.raises(TypeError, match=right):
             SocketIO().init_app(new_app(), **{wrong: 1})
 
+    def test_what_flask_socketio_ignores_is_told_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        app = new_app()
+        ignored: dict[str, Any] = {
+            "allow_unsafe_werkzeug": True,
+            "binary": True,
+            "debug": False,
+            "engineio_options": {"ping_timeout": 1},
+            "log_output": True,
+            "max_decode_packets": 500,
+            "use_reloader": False,
+        }
+        socketio = SocketIO(**ignored, ping_interval=7)
+        assert not caplog.records
+        socketio.init_app(app)
+        assert (config_of(app).ping_interval, config_of(app).ping_timeout) == (7, 20)
+        assert len(caplog.records) == len(ignored)
+        for name in ignored:
+            assert f"SocketIO({name}=...) has no effect" in caplog.text
+
     def test_nothing_is_close(self) -> None:
         with pytest.raises(TypeError, match=r"unknown option 'xyzzy'$"):
             SocketIO(xyzzy=1)
@@ -330,6 +350,12 @@ class TestOptions:
         assert (config.ping_interval, config.ping_interval_grace, config.ping_timeout) == (2, 5, 3)
         assert handshake(app)["pingTimeout"] == 3000
 
+    def test_sizes_as_floats(self) -> None:
+        app = new_app()
+        SocketIO(app, max_http_buffer_size=1e8)
+        response = Client(app).get("/socket.io/?EIO=4&transport=polling")
+        assert '"maxPayload":100000000}' in response.text
+
     @pytest.mark.parametrize("name", ["path", "resource"])
     @pytest.mark.parametrize("value", ["chat/io", "/chat/io", "/chat/io/"])
     def test_path(self, name: str, value: str) -> None:
@@ -402,8 +428,7 @@ class TestOptions:
         serializer = JSONSerializer(None, max_attachments=1, max_attachment_bytes=1)
         app = new_app()
         socketio = SocketIO(app, serializer=serializer)
-        assert socketio.server is not None
-        assert socketio.server.serializer is serializer
+        assert socketio.current_server.serializer is serializer
 
     def test_transports(self) -> None:
         app = new_app()
@@ -457,8 +482,7 @@ class TestOptions:
         logger = logging.getLogger("tests.realtime")
         app = new_app()
         socketio = SocketIO(app, logger=logger)
-        assert socketio.server is not None
-        assert socketio.server.logger is logger
+        assert socketio.current_server.logger is logger
         Client(app).get("/socket.io/?EIO=3&transport=polling")
         # The line is written by a thread of its own.
         wire.wait_until(lambda: caplog.records, what="a line in the log")

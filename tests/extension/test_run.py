@@ -38,7 +38,7 @@ every_mode = pytest.mark.parametrize("mode", MODES, indirect=True)
 class Process:
     """``run_app.py`` with these arguments of ``run()``."""
 
-    def __init__(self, folder: Path, port: int, env: dict[str, str], options: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, port: int | str, env: dict[str, str], options: dict[str, Any]) -> None:
         self.port = port
         self.url = f"{'https' if {'ssl_context', 'certfile'} & set(options) else 'http'}://127.0.0.1:{port}"
         self.script = folder / "run_app.py"
@@ -106,7 +106,7 @@ def run(tmp_path: Path, mode: str) -> Iterator[Run]:
     mode_env, mode_options = MODES[mode]
 
     def run(
-        env: dict[str, str] | None = None, port: int | None = None, given: bool = True, **options: Any
+        env: dict[str, str] | None = None, port: int | str | None = None, given: bool = True, **options: Any
     ) -> Process:
         port = servers.free_port() if port is None else port
         if given:
@@ -133,6 +133,9 @@ class TestAddress:
         for transport in wire.TRANSPORTS:
             with SocketIOClient(process.url, transport) as client:
                 echo(client)
+
+    def test_port_as_text(self, run: Run) -> None:
+        run(port=str(servers.free_port())).wait_ready()
 
     def test_port_of_server_name(self, run: Run) -> None:
         port = servers.free_port()

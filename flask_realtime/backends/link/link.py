@@ -49,7 +49,7 @@ class QueueLink:
 
     def _begin(self) -> None:
         self._lock = original("_thread", "RLock")()
-        self.origin = secrets.token_bytes(ORIGIN_BYTES)
+        self.origin: bytes = secrets.token_bytes(ORIGIN_BYTES)
         self._outage = Outage(str(self.channel), self._logger, self._lock)
         self._publisher = Publisher(
             self.channel, self.origin, self._outage, self._limit, self._logger, self._lock

@@ -65,7 +65,7 @@ class Publisher:
         self._pending_bytes = 0
         self._last_number = 0
         #: the last message that the broker has taken
-        self.published = 0
+        self.published: int = 0
         self._singly_until = 0
         self._dropped = 0
         self._dropped_logged = 0
@@ -73,8 +73,8 @@ class Publisher:
         self._connection: Connection | None = None
         self._wakeup: Event | None = None
         #: whether the task runs
-        self.running = False
-        self.stopped = False
+        self.running: bool = False
+        self.stopped: bool = False
         self._finish_by: float | None = None
 
     def put(self, body: bytes) -> int:

@@ -55,10 +55,10 @@ class Subscriber:
         self._logger = logger
         self._receive = receive
         self._attempted = attempted
-        self.listening = False
+        self.listening: bool = False
         #: whether the task runs
-        self.running = False
-        self.stopped = False
+        self.running: bool = False
+        self.stopped: bool = False
 
     def run(self) -> None:
         """Listen, until it is stopped."""

@@ -1,0 +1,78 @@
+"""What the option ``logger`` asks for: a line about each client, event and room. Never about the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..protocol.errors import excerpt
+from ..protocol.socketio import Packet
+from ..types import EVERYBODY, DisconnectReason, Room, Sid, Target
+from .client import Socket
+from .inbox import Work
+from .server import Server
+from .tracing import TraceLog
+
+if TYPE_CHECKING:
+    from ..config import ServerConfig
+
+__all__ = ["TracingServer"]
+
+
+class TracingServer(Server):
+    """A server that tells what happens."""
+
+    def __init__(self, config: ServerConfig, *args: Any) -> None:
+        super().__init__(config, *args)
+        self._trace = TraceLog(config.event_logger() or self.logger, self.engine)
+
+    def _accept(self, socket: Socket) -> None:
+        self._trace("client %s connected to namespace %s", socket.sid, excerpt(socket.namespace))
+        super()._accept(socket)
+
+    def begin_disconnect(self, socket: Socket, reason: DisconnectReason) -> None:
+        self._trace("client %s left namespace %s: %s", socket.sid, excerpt(socket.namespace), reason.value)
+        super().begin_disconnect(socket, reason)
+
+    def event_work(self, socket: Socket, packet: Packet) -> Work:
+        self._trace(
+            "event %s from client %s of namespace %s",
+            excerpt(packet.data[0]),
+            socket.sid,
+            excerpt(socket.namespace),
+        )
+        return super().event_work(socket, packet)
+
+    def emit(
+        self,
+        event: str,
+        args: list[Any],
+        namespace: str = "/",
+        target: Target = EVERYBODY,
+        *rest: Any,
+        **options: Any,
+    ) -> None:
+        super().emit(event, args, namespace, target, *rest, **options)
+        self._trace("event %s to %s of namespace %s", excerpt(event), _named(target), excerpt(namespace))
+
+    def _begin_call(self, data: list[Any], namespace: str, sid: Sid, *rest: Any) -> Any:
+        pending = super()._begin_call(data, namespace, sid, *rest)
+        self._trace("call of %s by client %s of namespace %s", excerpt(data[0]), sid, excerpt(namespace))
+        return pending
+
+    def enter_room(self, sid: Sid, room: Room, namespace: str = "/", ignore_queue: bool = False) -> None:
+        super().enter_room(sid, room, namespace, ignore_queue)
+        self._trace("client %s enters room %s of namespace %s", sid, excerpt(room), excerpt(namespace))
+
+    def leave_room(self, sid: Sid, room: Room, namespace: str = "/", ignore_queue: bool = False) -> None:
+        super().leave_room(sid, room, namespace, ignore_queue)
+        self._trace("client %s leaves room %s of namespace %s", sid, excerpt(room), excerpt(namespace))
+
+    def close_room(self, room: Room, namespace: str = "/", ignore_queue: bool = False) -> None:
+        super().close_room(room, namespace, ignore_queue)
+        self._trace("room %s of namespace %s is closed", excerpt(room), excerpt(namespace))
+
+
+def _named(target: Target) -> str:
+    rooms, skip = target
+    who = "everybody" if rooms is None else ", ".join(map(excerpt, rooms)) or "nobody"
+    return who if not skip else f"{who} without {', '.join(sorted(skip))}"
