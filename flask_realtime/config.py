@@ -27,7 +27,7 @@ class CookieConfig:
 
     def __init__(self, option: str | Mapping[str, Any]) -> None:
         #: as it was given
-        self.option = option if isinstance(option, str) else dict(option)
+        self.option: str | dict[str, Any] = option if isinstance(option, str) else dict(option)
         attributes: dict[str, Any] = {"name": option} if isinstance(option, str) else dict(option)
         self.name: str = attributes.pop("name", "io")
         self._attributes = (

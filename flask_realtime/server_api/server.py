@@ -37,7 +37,7 @@ class SocketIOServer:
     #: why a client has gone, as disconnect handlers are told
     reason = DisconnectReason
     #: events of the connection itself
-    reserved_events = ("connect", "disconnect")
+    reserved_events: tuple[str, ...] = ("connect", "disconnect")
 
     def __init__(self, socketio: SocketIO) -> None:
         from ..extension import SocketIO  # here: it imports this package
@@ -48,9 +48,9 @@ class SocketIOServer:
         self._call = partial(SocketIO.call, socketio)
         self._close_room = partial(SocketIO.close_room, socketio)
         #: who is connected, and who is in which room
-        self.manager = Clients(socketio, self._emit, self._close_room)
+        self.manager: Clients = Clients(socketio, self._emit, self._close_room)
         #: the connections below
-        self.eio = Connections(socketio)
+        self.eio: Connections = Connections(socketio)
 
     @property
     def _server(self) -> Server:
