@@ -156,7 +156,7 @@ class SocketIO(HandlerRegistry):
         return self._server
 
     @property
-    def _outlet(self) -> Server | Emitter:
+    def outlet(self) -> Server | Emitter:
         """What emits: the server, or what stands for one in a process without clients.
 
         :raises RuntimeError: see :attr:`current_server`.
@@ -167,7 +167,7 @@ class SocketIO(HandlerRegistry):
 
     @property
     def _backend(self) -> Backend:
-        return choose_backend(1) if isinstance(self._outlet, Emitter) else self.current_server.backend
+        return choose_backend(1) if isinstance(self.outlet, Emitter) else self.current_server.backend
 
     # Handlers (the rest is in HandlerRegistry)
 
@@ -247,7 +247,7 @@ class SocketIO(HandlerRegistry):
             skip = (flask.request.sid,)  # type: ignore[attr-defined]
         to = room if to is None else to
         target = Target(None if to is None else _several(to), frozenset(skip))
-        outlet = self._outlet
+        outlet = self.outlet
         if callback is not None and isinstance(outlet, Server):
             callback = self._in_current_context(callback)
         outlet.emit(event, _values(args, data), namespace or "/", target, callback, volatile, ignore_queue)
@@ -335,7 +335,7 @@ class SocketIO(HandlerRegistry):
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Take everybody out of a room."""
-        self._outlet.close_room(room, namespace or "/")
+        self.outlet.close_room(room, namespace or "/")
 
     def stats(self) -> dict[str, int]:
         """Counts of what is alive.
@@ -345,7 +345,7 @@ class SocketIO(HandlerRegistry):
         ``queue_connected``, 1 if the queue was needed and can be reached, and ``queue_pending``, the messages
         for other processes that wait to be published. Without an app, only these two.
         """
-        return self._outlet.stats()
+        return self.outlet.stats()
 
     def refusals(self) -> dict[str, int]:
         """How often clients were refused or sent away, by kind."""

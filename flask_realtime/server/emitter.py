@@ -63,9 +63,10 @@ class Emitter:
         """Take everybody out of a room."""
         self._outgoing.close_room(room, namespace)
 
-    def disconnect(self, sid: Sid, namespace: str = "/") -> None:
+    def disconnect(self, sid: Sid, namespace: str = "/", ignore_queue: bool = False) -> None:
         """Send a client away."""
-        self._outgoing.disconnect(sid, namespace)
+        if not ignore_queue:
+            self._outgoing.disconnect(sid, namespace)
 
     def stats(self) -> dict[str, int]:
         """See :meth:`.Link.stats`."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..extension import SocketIO
     from ..namespace import Namespace
+    from ..server.emitter import Emitter
     from ..server.ports import Joinable
     from ..server.server import Server
 
@@ -55,6 +56,10 @@ class SocketIOServer:
     @property
     def _server(self) -> Server:
         return self._socketio.current_server
+
+    @property
+    def _outlet(self) -> Server | Emitter:
+        return self._socketio.outlet
 
     # Emitting
 
@@ -139,11 +144,11 @@ class SocketIOServer:
 
         :raises ValueError: the room is named like another client's sid.
         """
-        self._server.enter_room(sid, room, namespace or "/")
+        self._outlet.enter_room(sid, room, namespace or "/")
 
     def leave_room(self, sid: Sid, room: Room, namespace: str | None = None) -> None:
         """Take a client out of a room."""
-        self._server.leave_room(sid, room, namespace or "/")
+        self._outlet.leave_room(sid, room, namespace or "/")
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Take everybody out of a room."""
@@ -156,8 +161,11 @@ class SocketIOServer:
     # Clients
 
     def disconnect(self, sid: Sid, namespace: str | None = None, ignore_queue: bool = False) -> None:
-        """Send a client away from a namespace; it does not come back by itself."""
-        self._server.disconnect(sid, namespace or "/")
+        """Send a client away from a namespace; it does not come back by itself.
+
+        :param ignore_queue: only if it is a client of this process.
+        """
+        self._outlet.disconnect(sid, namespace or "/", ignore_queue)
 
     def get_session(self, sid: Sid, namespace: str | None = None) -> dict[str, Any]:
         """A copy of what :meth:`save_session` stored for a client (not Flask's ``session``).

@@ -173,6 +173,22 @@ class TestEmitters:
         assert clients[1].receive_event() == ["others"]
         wire.wait_until(lambda: emitter.stats() == {"queue_connected": 1, "queue_pending": 0})
 
+    def test_rooms_and_clients_of_servers(self, pair: Pair, broker: Broker) -> None:
+        """As other processes do it with Flask-SocketIO: through ``socketio.server``."""
+        client = pair.client(0)
+        emitter = SocketIO(client_manager=MemoryChannel(broker))
+        assert emitter.server is not None
+        emitter.server.enter_room(client.sid, "room")
+        emitter.emit("in", to="room")
+        emitter.server.leave_room(client.sid, "room")
+        emitter.emit("out", to="room")
+        emitter.server.disconnect(client.sid, ignore_queue=True)
+        emitter.emit("last", to=client.sid)
+        emitter.server.disconnect(client.sid)
+        assert client.receive_event() == ["in"]
+        assert client.receive_event() == ["last"]
+        assert client.receive() == "41"
+
     @pytest.mark.parametrize("how", ["constructor", "init_app", "both", "config"])
     def test_ways_to_make_one(self, broker: Broker, how: str) -> None:
         channel = MemoryChannel(broker)
