@@ -61,7 +61,7 @@ def leave():
 
 @socketio.on("disconnect")
 def gone():
-    print("gone", request.sid)
+    print(f"gone {request.sid}\n", end="")  # in one piece: the log goes to the same place
 
 
 if __name__ == "__main__":
