@@ -13,6 +13,7 @@ from .backends.choice import choose_backend
 from .backends.link import QueueLink
 from .backends.patching import patched_by
 from .config import ServerConfig
+from .context import current_event
 from .exceptions import UnsupportedOptionError
 from .formats import make_serializer
 from .groups import attach_groups
@@ -142,6 +143,9 @@ class SocketIO(HandlerRegistry):
 
         :raises RuntimeError: :meth:`init_app` was not called.
         """
+        event = current_event()
+        if event is not None and event.app.extensions.get(COMPATIBLE_KEY) is self:
+            return event.scope.server
         if flask.has_app_context():
             state = state_of(flask.current_app)
             if state is not None and state.handlers in self._apps and isinstance(state.server, Server):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 
+from .context import current_event
 from .types import AckCallback, Room, Sid
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ Rooms = Room | Iterable[Room] | None
 
 
 def _socketio() -> SocketIO:
-    extension: SocketIO = flask.current_app.extensions["socketio"]
+    event = current_event()
+    app = flask.current_app if event is None else event.app
+    extension: SocketIO = app.extensions["socketio"]
     return extension
 
 
@@ -37,8 +40,9 @@ def _current(name: str) -> Any:
 
     :raises RuntimeError: outside an event's handler.
     """
+    event = current_event()
     try:
-        return getattr(flask.request, name)
+        return getattr(flask.request if event is None else event.request, name)
     except AttributeError:
         raise RuntimeError(
             f"request.{name} exists only while an event is handled; elsewhere, use the methods of SocketIO"

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..server.engine import Engine
-from ..server.ports import Scheduler
+from ..server.ports import Runnable, Scheduler
 from .asgi_connections import ASGITransport, HeldPoll, Receive, Send
 from .coroutines import Coroutines
 from .daphne_server import daphne_sender
@@ -201,6 +201,10 @@ class AsyncioBackend(ThreadPools, Coroutines):
     def _rearm(self) -> None:
         self._rearming = False
         self._timer.arm()
+
+    def submit_here(self, runnable: Runnable, turn: int) -> None:
+        """See :class:`.ports.Backend`. An event loop can't be taken over from a function that waits."""
+        self.submit(runnable.run, turn)
 
     # The loop
 

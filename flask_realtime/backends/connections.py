@@ -78,7 +78,7 @@ class SocketConnection:
 
     def wake(self) -> None:
         """Flush soon; from any thread."""
-        if self.sock is not None:
+        if not self.scheduled and self.sock is not None:
             self.loop.schedule(self)
 
     def start(self, sock: socket.socket) -> None:

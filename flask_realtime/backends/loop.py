@@ -1,8 +1,12 @@
 """The loop: one per process, owner of all client sockets that were taken over.
 
-Only its own thread touches the selector and the connections' buffers. Other
+Only the thread that leads it touches the poller and the connections' buffers. Other
 threads hand it work (:meth:`Loop.call_soon`), say that a connection has
 something to write (:meth:`Loop.schedule`), and wake it if it sleeps.
+
+Handlers that are quick run in the loop itself, right after their event was
+read. If one is not, another thread leads the loop from where it stands
+(:mod:`.supervision`), so what a turn has still to do is kept in the loop.
 """
 
 from __future__ import annotations
@@ -20,11 +24,14 @@ from .clock import LoopClock
 from .patching import original, patched_by, throw_into_main
 from .pollers import READ, WRITE, Poller
 from .schedulers import Schedulers
+from .supervision import Run, Supervisor
 
 if TYPE_CHECKING:
     import socket
 
 __all__ = ["READ", "WRITE", "Connection", "Loop"]
+
+get_ident: Callable[[], int] = original("_thread", "get_ident")
 
 logger: logging.Logger = logging.getLogger("flask_realtime")
 
@@ -48,9 +55,15 @@ class Loop:
     """Waits on a poller, in whatever thread or greenlet :meth:`run` is called.
 
     :param poller: a fresh one, made for that thread.
+    :param supervise: makes what looks on while handlers run in the loop; without it, none do.
     """
 
-    def __init__(self, poller: Poller, clock: LoopClock | None = None) -> None:
+    def __init__(
+        self,
+        poller: Poller,
+        clock: LoopClock | None = None,
+        supervise: Callable[[Loop], Supervisor] | None = None,
+    ) -> None:
         self.clock: LoopClock = clock or LoopClock()
         self.now: Callable[[], float] = self.clock.now
         self._poller = poller
@@ -62,6 +75,15 @@ class Loop:
         self._dirty: deque[Connection] = deque()
         self._schedulers = Schedulers()
         self._deadlines = DeadlineHeap()
+        # Who leads, and where the turn stands: what was read, and what it has brought to be run.
+        self._leader: object = None
+        self._thread = 0
+        self._events: deque[tuple[Connection | None, int]] = deque()
+        self._runs: deque[Run] = deque()
+        self._reading = False
+        self._turned_at = 0.0
+        self._supervise = supervise
+        self._supervisor: Supervisor | None = None
         self._sleeping = False
         self._stopped = False
         self._abandoned = False
@@ -118,6 +140,17 @@ class Loop:
 
     # From the loop's own thread
 
+    def take(self, run: Run) -> bool:
+        """Have ``run`` done after what is just being read; False where nothing is, in this thread."""
+        if self._reading and get_ident() == self._thread:
+            self._runs.append(run)
+            return True
+        return False
+
+    def depose(self) -> None:
+        """Whoever has led the loop is held up: another :meth:`run` follows."""
+        self._leader = None
+
     def register(self, sock: socket.socket, events: int, connection: Connection) -> None:
         """Call ``connection.handle_events`` on these events."""
         self._poller.register(sock.fileno(), events, connection)
@@ -135,9 +168,13 @@ class Loop:
         self._deadlines.schedule(owner, when)
 
     def run(self) -> None:
-        """Turn until stopped."""
+        """Turn until stopped, or until somebody else leads the loop."""
+        leader = self._leader = object()
+        self._thread = get_ident()
+        if self._supervisor is None and self._supervise is not None:
+            self._supervisor = self._supervise(self)
         try:
-            while not (self._stopped or self._abandoned):
+            while self._leader is leader and not (self._stopped or self._abandoned):
                 try:
                     self.turn()
                 except (KeyboardInterrupt, SystemExit) as interruption:
@@ -146,32 +183,71 @@ class Loop:
                     # A signal has hit this greenlet; the loop has last words to write.
                     throw_into_main(interruption)
         finally:
-            self._poller.close()
-            self._waker.close()
-            self._wakeable.close()
+            if self._leader is leader:
+                self._close()
+
+    def _close(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.close()
+        self._poller.close()
+        self._waker.close()
+        self._wakeable.close()
 
     def turn(self, wait: bool = True) -> None:
-        """Wait once, unless told not to; then read, do what is due, and write."""
+        """Wait once, unless told not to; then read, run what is quick, do what is due, and write."""
+        if not (self._events or self._runs) and not self._wait(wait):
+            return
+        if not self._read():
+            return  # somebody else goes on
+        while self._ready:
+            self._guard(self._ready.popleft())
+        self._guard(self._deadlines.handle_timeouts, self._turned_at)
+        self._schedulers.handle_timeouts(self._turned_at)
+        self._flush()
+
+    def _wait(self, wait: bool) -> bool:
         self._poller.breathe()
         # From here on, others wake us; so what they have added before is seen below.
         self._sleeping = True
         timeout = 0.0 if self._ready or self._dirty or self._stopped or not wait else self._timeout()
         self.clock.sleeping(timeout)
-        events = self._poller.poll(timeout)
+        self._events.extend(self._poller.poll(timeout))
         if self._abandoned:
-            return
+            return False
         self._sleeping = False
-        now = self.clock.awake()
-        for connection, mask in events:
+        self._turned_at = self.clock.awake()
+        return True
+
+    def _read(self) -> bool:
+        """Read, and run what that brings; False where another thread goes on with it."""
+        events = self._events
+        may_run = self._supervisor is not None
+        while True:
+            while self._runs:
+                if not self._run(self._runs.popleft()):
+                    return False
+            if not events:
+                return True
+            connection, mask = events.popleft()
             if connection is None:
                 self._drain_waker()
-            else:
-                self._guard(connection.handle_events, mask)
-        while self._ready:
-            self._guard(self._ready.popleft())
-        self._guard(self._deadlines.handle_timeouts, now)
-        self._schedulers.handle_timeouts(now)
-        self._flush()
+                continue
+            self._reading = may_run
+            self._guard(connection.handle_events, mask)
+            self._reading = False
+
+    def _run(self, run: Run) -> bool:
+        """False where this thread has lost the loop over it."""
+        supervisor = self._supervisor
+        assert supervisor is not None
+        supervisor.begin(run)
+        try:
+            run[0].run_here(run[1])
+        except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, SystemExit)) and patched_by() and supervisor.end():
+                raise  # a signal has hit this greenlet
+            logger.exception("error in a handler")
+        return supervisor.end()
 
     def _flush(self) -> None:
         # What is scheduled while we flush waits for the next turn, so that one

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ..server.message import Message
-from ..server.ports import Event, Joinable, Scheduler
+from ..server.ports import Event, Joinable, Runnable, Scheduler
 from ..types import DisconnectReason
 from .base import LoopBackend
 from .clock import LoopClock
@@ -144,6 +144,9 @@ class MemoryBackend(LoopBackend):
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         self.tasks.append((function, args))
+
+    def submit_here(self, runnable: Runnable, turn: int) -> None:
+        self.submit(runnable.run, turn)
 
     def assist(self, function: Callable[..., None], *args: Any) -> None:
         self.assistance.append((function, args))

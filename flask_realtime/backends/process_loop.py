@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from abc import abstractmethod
 from collections.abc import Callable
+from typing import Any
 
-from ..server.ports import Scheduler
+from ..server.ports import Runnable, Scheduler
 from .base import LoopBackend
 from .lifecycle import drain_at_exit
 from .loop import Loop
 from .patching import original
 from .pollers import make_poller
+from .supervision import GreenSupervisor, Supervisor, ThreadSupervisor
 
 __all__ = ["ProcessLoop", "ProcessLoopBackend"]
 
@@ -39,6 +42,9 @@ class ProcessLoop:
         if loop is not None:
             loop.abandon()
 
+    def _supervise(self, loop: Loop) -> Supervisor:
+        return ThreadSupervisor(loop) if self._hub is None else GreenSupervisor(loop, self._hub)
+
     def get(self) -> Loop:
         """The loop, running."""
         loop = self.running
@@ -46,7 +52,7 @@ class ProcessLoop:
             with self._lock:
                 loop = self.running
                 if loop is None:
-                    loop = self.running = Loop(make_poller(self._hub))
+                    loop = self.running = Loop(make_poller(self._hub), supervise=self._supervise)
                     self._start(loop.run)
         return loop
 
@@ -64,6 +70,16 @@ class ProcessLoopBackend(LoopBackend):
     def loop(self) -> Loop:
         """See :class:`.LoopBackend`."""
         return self._process_loop.get()
+
+    def submit_here(self, runnable: Runnable, turn: int) -> None:
+        """See :class:`.ports.Backend`."""
+        loop = self._process_loop.running
+        if loop is None or not loop.take((runnable, turn)):
+            self.submit(runnable.run, turn)
+
+    @abstractmethod
+    def submit(self, function: Callable[..., None], *args: Any) -> None:
+        """See :class:`.ports.Backend`."""
 
     def now(self) -> float:
         """See :class:`.ports.Backend`."""

@@ -19,14 +19,16 @@ event, as after every request: database sessions depend on them.
 
 from __future__ import annotations
 
-from .scope import EventScope, slim_environ
+from .scope import EventContext, EventScope, current_event, slim_environ
 from .sessions import ManagedSession, ManagedSessions, Sessions, SharedSessions
 
 __all__ = [
+    "EventContext",
     "EventScope",
     "ManagedSession",
     "ManagedSessions",
     "Sessions",
     "SharedSessions",
+    "current_event",
     "slim_environ",
 ]

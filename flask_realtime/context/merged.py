@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["EventContext"]
 
 
+#: holds the context, or that of a request or an app, or nothing
+CURRENT = _cv_app
+
+
 class EventContext(EventPart, AppContext):  # type: ignore[override]
     """Flask's context, which is popped as Flask does it, without what an event does not need."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import flask.globals  # pyright: ignore[reportUnusedImport] (which takes the branch below for unreachable)
 from flask import Flask, Request
+from flask.signals import appcontext_tearing_down, request_tearing_down
 from werkzeug.exceptions import HTTPException
 
 from ..server.dispatcher import is_async
@@ -19,13 +20,14 @@ from .sessions import Sessions
 
 if TYPE_CHECKING:
     from ..server.client import Socket
-    from .split import EventContext
+    from ..server.server import Server
+    from .split import CURRENT, EventContext
 elif "_cv_request" in vars(flask.globals):  # not hasattr: Flask 3.2 warns of what it no longer has
-    from .split import EventContext
+    from .split import CURRENT, EventContext
 else:
-    from .merged import EventContext
+    from .merged import CURRENT, EventContext
 
-__all__ = ["EventScope", "slim_environ"]
+__all__ = ["EventContext", "EventScope", "current_event", "slim_environ"]
 
 #: objects of the web server that must not live as long as the client
 SERVER_KEYS = ("wsgi.", "werkzeug.", "gunicorn.", "gevent", "eventlet.", "waitress.", "uwsgi.")
@@ -46,15 +48,21 @@ def slim_environ(app: Flask, environ: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def current_event() -> EventContext | None:
+    """The context of the event that is being handled; None in a view and elsewhere."""
+    context = CURRENT.get(None)
+    return context if type(context) is EventContext else None
+
+
 class EventScope:
     """What the events of one socket share."""
 
-    __slots__ = ("_server", "_tears_down_async", "_template", "_url_adapter", "app", "environ")
+    __slots__ = ("_tears_down_async", "_template", "_url_adapter", "app", "environ", "server")
 
     def __init__(self, socket: Socket) -> None:
         self.environ: dict[str, Any] = socket.client.session.environ
         self.app: Flask = self.environ["flask.app"]
-        self._server = socket.client.server
+        self.server: Server = socket.client.server
         self._tears_down_async = _tears_down_async(self.app)
         self._template = self._make_template(socket)
         self._url_adapter: Any = None
@@ -75,6 +83,19 @@ class EventScope:
         request.__dict__.update(template.__dict__)
         request.event = {"message": message, "args": tuple(args)}  # type: ignore[attr-defined]
         return request
+
+    @property
+    def tears_down(self) -> bool:
+        """Whether anything happens when a context ends."""
+        app = self.app
+        return bool(
+            app.teardown_request_funcs
+            or app.teardown_appcontext_funcs
+            or request_tearing_down.receivers
+            or appcontext_tearing_down.receivers
+            or type(app).do_teardown_request is not Flask.do_teardown_request
+            or type(app).do_teardown_appcontext is not Flask.do_teardown_appcontext
+        )
 
     @property
     def url_adapter(self) -> Any:
@@ -129,7 +150,7 @@ class EventScope:
             try:
                 if self._tears_down_async:
                     # Flask waits for a coroutine function, which an event loop must not.
-                    await in_thread(self._server.backend, partial(context.tear_down, error))
+                    await in_thread(self.server.backend, partial(context.tear_down, error))
             finally:
                 context.pop(error)
                 error = None  # it holds this frame

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["EventContext"]
 
 
+#: holds the context, or that of a request, or nothing
+CURRENT = _cv_request
+
+
 class EventAppContext(AppContext):
     """An application context that binds its URLs only when asked."""
 
@@ -74,11 +78,11 @@ class EventContext(EventPart, RequestContext):  # type: ignore[override]
         app = self.app
         token, app_context = self._cv_tokens[-1]
         try:
-            if len(self._cv_tokens) == 1 and not self._torn_down:
+            if len(self._cv_tokens) == 1 and not self._torn_down and self.scope.tears_down:
                 app.do_teardown_request(exc)
         finally:
             try:
-                if app_context is not None and not self._torn_down:
+                if app_context is not None and not self._torn_down and self.scope.tears_down:
                     app.do_teardown_appcontext(exc)
             finally:
                 self._cv_tokens.pop()

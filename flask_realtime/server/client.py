@@ -192,7 +192,8 @@ class Client:
         socket = self._socket(packet.namespace)
         if socket is None:
             return
-        self.inbox.put(self.server.event_work(socket, packet), socket, size)
+        gate = socket if socket.state is SocketState.CONNECTING else None
+        self.inbox.put(self.server.event_work(socket, packet), gate, size)
 
     def _socket(self, namespace: str) -> Socket | None:
         """The socket in this namespace; None where it has just left.

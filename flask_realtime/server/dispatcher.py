@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..types import Handler
+from .pace import Pace
 
 __all__ = [
     "RESERVED_EVENTS",
@@ -91,6 +92,8 @@ class Match(NamedTuple):
     event: str
     #: it is a coroutine function
     is_async: bool
+    #: how long its runs take
+    pace: Pace
     #: the runner's: what its group runs around it
     group: Any = None
 
@@ -101,6 +104,8 @@ class Dispatcher:
     def __init__(self) -> None:
         self._handlers: dict[str, dict[str, Match]] = {}
         self._namespaces: dict[str, Any] = {}
+        # How long the methods of namespace objects take, and those objects where they have no method.
+        self._paces: dict[tuple[str, str], Pace] = {}
 
     def register(self, namespace: str, event: str, handler: Handler, group: Any = None) -> None:
         """``handler`` takes this event; a later registration replaces an earlier one.
@@ -108,12 +113,14 @@ class Dispatcher:
         :param group: for the runner, with each of its runs.
         """
         self._handlers.setdefault(namespace, {})[event] = Match(
-            fitted(handler) if event in RESERVED_EVENTS else handler, event, is_async(handler), group
+            fitted(handler) if event in RESERVED_EVENTS else handler, event, is_async(handler), Pace(), group
         )
 
     def register_namespace(self, namespace: str, obj: Any) -> None:
         """``obj.trigger_event(event, sid, *args)`` takes what no function takes."""
         self._namespaces[namespace] = obj
+        events = [name.removeprefix("on_") for name in dir(obj) if name.startswith("on_")]
+        self._paces |= {(namespace, event): Pace() for event in (ANY, *events)}
 
     def unregister(self, namespace: str, event: str) -> None:
         """Nothing takes this event any more.
@@ -149,14 +156,12 @@ class Dispatcher:
                     return match
         return None
 
-    def is_async(self, namespace: str, event: str) -> bool:
-        """Whether the handler of this event is a coroutine function."""
-        match = self.find(namespace, event)
-        if match is not None:
-            return match.is_async
-        obj = self.find_namespace(namespace)
-        return obj is not None and obj.handles_async(event)
-
     def find_namespace(self, namespace: str) -> Any | None:
         """The namespace object for it."""
         return self._namespaces.get(namespace) or self._namespaces.get(ANY)
+
+    def pace_of_namespace(self, namespace: str, event: str) -> Pace:
+        """How long the namespace object takes for this event."""
+        if namespace not in self._namespaces:
+            namespace = ANY
+        return self._paces.get((namespace, event)) or self._paces[namespace, ANY]

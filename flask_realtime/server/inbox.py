@@ -5,7 +5,8 @@ through it (it has the *turn*), so ten events that arrive together cost one
 hand-over, not ten. A handler that outlasts the patience loses the turn: the
 next event starts on another thread, and when the slow handler returns, its
 thread sees that the turn has moved on, and leaves. Coroutine functions have
-their turns in the backend's event loop, in the same order.
+their turns in the backend's event loop, in the same order. And a handler that
+is known to be quick has its turn right where its event was read.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .pace import Pace
     from .ports import Backend
 
-__all__ = ["FAILURE", "AsyncWork", "Inbox", "Work", "awaited", "completed", "in_thread"]
+__all__ = ["FAILURE", "AsyncWork", "Inbox", "PacedWork", "Work", "awaited", "completed", "in_thread"]
 
 #: Events that may wait for one client at the very most, where it can't be left unread.
 MAX_BACKLOG = 10_000
@@ -43,6 +45,19 @@ FAILURE = (Exception, SystemExit)
 
 class AsyncWork(partial[Any]):
     """Work that returns a coroutine."""
+
+
+class PacedWork(partial[Any]):
+    """Work that may be quick."""
+
+    pace: Pace
+
+    @classmethod
+    def of(cls, pace: Pace, function: Callable[..., None], *args: Any) -> PacedWork:
+        """``function(*args)``, which takes as long as ``pace`` tells."""
+        work = cls(function, *args)
+        work.pace = pace
+        return work
 
 
 def completed(backend: Backend, result: Any) -> Any:
@@ -86,6 +101,19 @@ async def in_thread(backend: Backend, function: Callable[[], Any]) -> Any:
     return value
 
 
+def _is_asynchronous(work: Work) -> bool:
+    return type(work) is AsyncWork
+
+
+def _is_synchronous(work: Work) -> bool:
+    return type(work) is not AsyncWork
+
+
+def _is_quick(work: Work) -> bool:
+    """It may be done in the loop."""
+    return type(work) is PacedWork and not work.pace.waits
+
+
 class _Breather:
     """Awaited, it lets the other tasks of the event loop run."""
 
@@ -110,7 +138,7 @@ class Gate(Protocol):
 
 
 class Inbox:
-    """Work that is started in order.
+    """Work that is started in order (a :class:`.ports.Runnable`).
 
     :param host: runs a function for a client that a test drives, instead of the backend.
     :param patience: seconds after which the next work may start although the
@@ -118,6 +146,7 @@ class Inbox:
     """
 
     __slots__ = (
+        "_current",
         "_engine",
         "_host",
         "_owner",
@@ -147,6 +176,8 @@ class Inbox:
         self.received: int = 0
         self.scheduled_at: float | None = None
         self._turn = 0
+        # What runs in the loop.
+        self._current: Work | None = None
         self._working = False
         # When the running work of this turn has started; None while the turn waits for a thread.
         self._started_at: float | None = None
@@ -197,20 +228,34 @@ class Inbox:
         self._started_at = None
         assert self.queue
         backend = self._engine.backend
-        asynchronous = type(self.queue[0][0]) is AsyncWork
+        work = self.queue[0][0]
+        asynchronous = type(work) is AsyncWork
         if self._host is not None:
             if asynchronous:
                 self._host(backend.complete, self._run_async, self._turn)
             else:
-                self._host(self._run, self._turn)
+                self._host(self.run, self._turn)
         elif asynchronous:
             backend.submit_async(self._run_async, self._turn)
+        elif _is_quick(work):
+            backend.submit_here(self, self._turn)
         else:
-            backend.submit(self._run, self._turn)
+            backend.submit(self.run, self._turn)
 
-    def _run(self, turn: int) -> None:
-        """Work while the turn is ours (on a pool thread, without the lock)."""
-        work = self._next(turn)
+    def run(self, turn: int) -> None:
+        """See :class:`.ports.Runnable`."""
+        self._run(turn, _is_synchronous)
+
+    def run_here(self, turn: int) -> None:
+        """See :class:`.ports.Runnable`."""
+        self._run(turn, _is_quick)
+
+    def _run(self, turn: int, may_do: Callable[[Work], bool]) -> None:
+        """Work while the turn is ours (in a thread, without the lock).
+
+        :param may_do: whether some work may be done here.
+        """
+        work = self._next(turn, may_do)
         while work is not None:
             try:
                 work()
@@ -218,11 +263,17 @@ class Inbox:
                 # It was meant for the thread, not for the client's other events.
                 self._abandon(turn)
                 raise
-            work = self._next(turn, finished=True)
+            work = self._next(turn, may_do, finished=work)
+
+    def held_up(self) -> None:
+        """See :class:`.ports.Runnable`."""
+        current = self._current
+        if type(current) is PacedWork:
+            current.pace.held_up()
 
     async def _run_async(self, turn: int) -> None:
         """The same for coroutine functions (in the event loop, without the lock)."""
-        work = self._next(turn, asynchronous=True)
+        work = self._next(turn, _is_asynchronous)
         done = 0
         while work is not None:
             try:
@@ -233,7 +284,7 @@ class Inbox:
             except BaseException:  # CancelledError too
                 self._abandon(turn)
                 raise
-            work = self._next(turn, finished=True, asynchronous=True)
+            work = self._next(turn, _is_asynchronous, finished=work)
 
     def _abandon(self, turn: int) -> None:
         """This thread has to leave: let another one go on."""
@@ -256,18 +307,26 @@ class Inbox:
         self.received = 0
         self._owner.resume_reading()
 
-    def _next(self, turn: int, finished: bool = False, asynchronous: bool = False) -> Work | None:
+    def _next(self, turn: int, may_do: Callable[[Work], bool], finished: Work | None = None) -> Work | None:
         engine = self._engine
         with engine.lock:
-            if finished:
+            now = engine.now()
+            if finished is not None:
                 self._count_finished()
+                if type(finished) is PacedWork:
+                    started = self._started_at
+                    if turn == self._turn and started is not None:
+                        finished.pace.record(now - started)
+                    else:
+                        finished.pace.held_up()  # it has used up the patience
             if turn != self._turn:
                 return None
             work = self._pop()
             if work is None:
+                self._current = None
                 self._rest()
                 return None
-            if (type(work) is AsyncWork) is not asynchronous:
+            if not may_do(work):
                 # It is done elsewhere; no gate holds it any more.
                 assert self.queue is not None
                 self.queue.appendleft((work, None))
@@ -275,12 +334,13 @@ class Inbox:
                 return None
             self.running += 1
             engine.handlers_running += 1
-            started = self._started_at = engine.now()
-            waiting = len(self)
-            if waiting and self.patience is not None:
-                engine.schedule(self, started + self.patience)
-            if waiting == RESUME_AT:
-                self._owner.resume_reading()
+            self._current = work
+            self._started_at = now
+            if self.queue:
+                if self.scheduled_at is None and self.patience is not None:
+                    engine.schedule(self, now + self.patience)
+                if len(self.queue) == RESUME_AT:
+                    self._owner.resume_reading()
             return work
 
     def _pop(self) -> Work | None:

@@ -27,6 +27,7 @@ __all__ = [
     "Joinable",
     "Link",
     "Poll",
+    "Runnable",
     "Scheduler",
     "SessionApplication",
     "WebSocketTransport",
@@ -73,6 +74,22 @@ class Scheduler(Protocol):
     def handle_timeouts(self, now: float) -> None: ...
 
 
+class Runnable(Protocol):
+    """Work that has turns."""
+
+    def run(self, turn: int) -> None:
+        """Do it, where others can wait for it."""
+        ...
+
+    def run_here(self, turn: int) -> None:
+        """Do what is quick of it, in the loop."""
+        ...
+
+    def held_up(self) -> None:
+        """What it is just running has held up the loop. May be called from any thread."""
+        ...
+
+
 class Backend(Protocol):
     """Where waiting happens."""
 
@@ -100,6 +117,13 @@ class Backend(Protocol):
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         """Run ``function`` soon, on a bounded pool; never blocks."""
+        ...
+
+    def submit_here(self, runnable: Runnable, turn: int) -> None:
+        """Run it after what this thread is just reading, if it is the loop's; else :meth:`submit` it.
+
+        If it waits there, the loop goes on without it, and tells it so.
+        """
         ...
 
     def submit_async(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:

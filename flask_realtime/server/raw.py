@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..types import DisconnectReason
 from .dispatcher import is_async, positional_capacity
-from .inbox import FAILURE, AsyncWork, Inbox, Work, completed
+from .inbox import FAILURE, AsyncWork, Inbox, PacedWork, Work, completed
 from .message import Message
+from .pace import Pace
 from .tracing import make_engine
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class RawServer:
         self.handlers = handlers
         self.logger = logger
         self.engine: Engine = make_engine(config, backend, self, logger)
+        self._pace = Pace()
 
     def session_opened(self, session: Session) -> RawSession:
         """See :class:`.Application`."""
@@ -134,7 +136,7 @@ class RawServer:
         """A handler's run, in a thread or in the event loop."""
         if is_async(handler):
             return AsyncWork(self._run_async, handler, session, *args)
-        return partial(self._run, handler, session, *args)
+        return PacedWork.of(self._pace, self._run, handler, session, *args)
 
     def _run(self, handler: Callable[..., Any], session: RawSession, *args: Any) -> None:
         try:

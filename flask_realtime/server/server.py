@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..exceptions import CallTimeoutError, ClientGoneError, ConnectionRefusedError, EventRefusedError
 from ..protocol.errors import excerpt
@@ -17,9 +17,10 @@ from .acks import AckReceiver, PendingAcks
 from .client import Client, Socket, SocketState
 from .cluster import Cluster
 from .dispatcher import RESERVED_EVENTS, Dispatcher, Match, is_async
-from .inbox import FAILURE, AsyncWork, Work, awaited, completed
+from .inbox import FAILURE, AsyncWork, PacedWork, Work, awaited, completed
 from .logs import short
 from .message import Message
+from .pace import Pace
 from .tracing import make_engine
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ __all__ = ["NOT_HANDLED", "Runner", "Server"]
 
 #: what a namespace object's ``trigger_event`` returns for an event that it has no handler for
 NOT_HANDLED: Any = object()
+_EVENT = PacketType.EVENT
+#: what an event takes that nobody handles
+NO_HANDLER = Pace()
 REJECTED = {"message": "Connection rejected by server"}
 STAYING = (SocketState.CONNECTING, SocketState.CONNECTED)
 
@@ -84,11 +88,8 @@ class _PendingCall:
     answer: list[Any] | None = None
 
 
-class _Outcome(NamedTuple):
-    """What a function of the app has returned, or raised."""
-
-    value: Any = None
-    error: BaseException | None = None
+#: what a function of the app has returned, and what it has raised
+_Outcome = tuple[Any, BaseException | None]
 
 
 class Server:
@@ -118,6 +119,8 @@ class Server:
         self.logger = logger
         self.engine: Engine = make_engine(config, backend, self, logger)
         self._runner = runner
+        #: how long callbacks take
+        self._callbacks = Pace()
         self._cluster = None if link is None else Cluster(self, link)
 
     @property
@@ -165,10 +168,9 @@ class Server:
 
     def _start_connect(self, socket: Socket, auth: Any) -> None:
         if self._handles(socket.namespace, "connect"):
-            work = self._work(
-                socket.namespace, "connect", self._run_connect, self._run_connect_async, socket, auth
+            socket.client.inbox.put(
+                self._work(socket, "connect", self._run_connect, self._run_connect_async, auth)
             )
-            socket.client.inbox.put(work)
         else:
             self._accept(socket)
 
@@ -180,18 +182,31 @@ class Server:
         )
 
     def _work(
-        self, namespace: str, event: str, run: Callable[..., None], run_async: Callable[..., Any], *args: Any
+        self, socket: Socket, event: str, run: Callable[..., None], run_async: Callable[..., Any], about: Any
     ) -> Work:
-        """A run of an event's handler, in a thread or in the event loop."""
-        if self.dispatcher.is_async(namespace, event):
-            return AsyncWork(run_async, *args)
-        return partial(run, *args)
+        """A run of an event's handler, in a thread or in the event loop.
 
-    def _run_connect(self, socket: Socket, auth: Any) -> None:
-        self._finish_connect(socket, self._outcome(socket, "connect", [auth]))
+        :param run: is called with ``socket``, ``about`` and the function that handles it, if it is one.
+        """
+        match = self.dispatcher.find(socket.namespace, event)
+        pace = NO_HANDLER
+        if match is not None:
+            if match.is_async:
+                return AsyncWork(run_async, socket, about, match)
+            pace = match.pace
+        else:
+            obj = self.dispatcher.find_namespace(socket.namespace)
+            if obj is not None:
+                if obj.handles_async(event):
+                    return AsyncWork(run_async, socket, about, match)
+                pace = self.dispatcher.pace_of_namespace(socket.namespace, event)
+        return PacedWork.of(pace, run, socket, about, match)
 
-    async def _run_connect_async(self, socket: Socket, auth: Any) -> None:
-        self._finish_connect(socket, await self._outcome_async(socket, "connect", [auth]))
+    def _run_connect(self, socket: Socket, auth: Any, match: Match | None) -> None:
+        self._finish_connect(socket, self._outcome(socket, match, "connect", [auth]))
+
+    async def _run_connect_async(self, socket: Socket, auth: Any, match: Match | None) -> None:
+        self._finish_connect(socket, await self._outcome_async(socket, match, "connect", [auth]))
 
     def _finish_connect(self, socket: Socket, outcome: _Outcome) -> None:
         value, error = outcome
@@ -249,19 +264,18 @@ class Server:
     def begin_disconnect(self, socket: Socket, reason: DisconnectReason) -> None:
         """A connected socket ends (the lock is held): run the disconnect handler, then forget it."""
         socket.state = SocketState.DISCONNECTING
-        work = self._work(
-            socket.namespace, "disconnect", self._run_disconnect, self._run_disconnect_async, socket, reason
+        socket.client.inbox.put(
+            self._work(socket, "disconnect", self._run_disconnect, self._run_disconnect_async, reason.value)
         )
-        socket.client.inbox.put(work)
 
-    def _run_disconnect(self, socket: Socket, reason: DisconnectReason) -> None:
-        self._finish_disconnect(socket, self._outcome(socket, "disconnect", [reason.value]))
+    def _run_disconnect(self, socket: Socket, reason: str, match: Match | None) -> None:
+        self._finish_disconnect(socket, self._outcome(socket, match, "disconnect", [reason]))
 
-    async def _run_disconnect_async(self, socket: Socket, reason: DisconnectReason) -> None:
-        self._finish_disconnect(socket, await self._outcome_async(socket, "disconnect", [reason.value]))
+    async def _run_disconnect_async(self, socket: Socket, reason: str, match: Match | None) -> None:
+        self._finish_disconnect(socket, await self._outcome_async(socket, match, "disconnect", [reason]))
 
     def _finish_disconnect(self, socket: Socket, outcome: _Outcome) -> None:
-        error = outcome.error
+        _, error = outcome
         if isinstance(error, FAILURE):
             self._failed(socket, error, "disconnect handler of namespace %r failed", socket.namespace)
         with self.engine.lock:
@@ -273,19 +287,17 @@ class Server:
 
     def event_work(self, socket: Socket, packet: Packet) -> Work:
         """An event's handler, to be run; it answers with an ack where one is asked for."""
-        return self._work(
-            socket.namespace, packet.data[0], self._run_event, self._run_event_async, socket, packet
-        )
+        return self._work(socket, packet.data[0], self._run_event, self._run_event_async, packet)
 
-    def _run_event(self, socket: Socket, packet: Packet) -> None:
+    def _run_event(self, socket: Socket, packet: Packet, match: Match | None) -> None:
         if socket.state is not SocketState.GONE:  # its connect was refused
             event, *args = packet.data
-            self._finish_event(socket, packet, self._outcome(socket, event, args))
+            self._finish_event(socket, packet, self._outcome(socket, match, event, args))
 
-    async def _run_event_async(self, socket: Socket, packet: Packet) -> None:
+    async def _run_event_async(self, socket: Socket, packet: Packet, match: Match | None) -> None:
         if socket.state is not SocketState.GONE:
             event, *args = packet.data
-            self._finish_event(socket, packet, await self._outcome_async(socket, event, args))
+            self._finish_event(socket, packet, await self._outcome_async(socket, match, event, args))
 
     def _finish_event(self, socket: Socket, packet: Packet, outcome: _Outcome) -> None:
         value, error = outcome
@@ -320,17 +332,19 @@ class Server:
 
     # The app's functions
 
-    def _outcome(self, socket: Socket, event: str, args: list[Any]) -> _Outcome:
+    def _outcome(self, socket: Socket, match: Match | None, event: str, args: list[Any]) -> _Outcome:
         try:
-            return _Outcome(self._call_handler(socket, event, args))
+            return self._call_handler(socket, match, event, args), None
         except BaseException as error:  # noqa: BLE001 (the app may raise anything; see _pass_on)
-            return _Outcome(error=error)
+            return None, error
 
-    async def _outcome_async(self, socket: Socket, event: str, args: list[Any]) -> _Outcome:
+    async def _outcome_async(
+        self, socket: Socket, match: Match | None, event: str, args: list[Any]
+    ) -> _Outcome:
         try:
-            return _Outcome(await self._call_handler_async(socket, event, args))
+            return await self._call_handler_async(socket, match, event, args), None
         except BaseException as error:  # noqa: BLE001 (as above)
-            return _Outcome(error=error)
+            return None, error
 
     def _failed(self, socket: Socket, error: Exception | SystemExit, what: str, *args: object) -> None:
         """A function of the app has raised: one record in the log, with its traceback."""
@@ -340,8 +354,7 @@ class Server:
         else:
             self.logger.error(what, *args, exc_info=error)
 
-    def _call_handler(self, socket: Socket, event: str, args: list[Any]) -> Any:
-        match = self.dispatcher.find(socket.namespace, event)
+    def _call_handler(self, socket: Socket, match: Match | None, event: str, args: list[Any]) -> Any:
         if match is not None:
             return self._runner.run(
                 socket, match.handler, match.event, _arguments(match, event, args), match.group
@@ -354,8 +367,9 @@ class Server:
             result = self._runner.run(socket, _nothing, event, args)
         return result
 
-    async def _call_handler_async(self, socket: Socket, event: str, args: list[Any]) -> Any:
-        match = self.dispatcher.find(socket.namespace, event)
+    async def _call_handler_async(
+        self, socket: Socket, match: Match | None, event: str, args: list[Any]
+    ) -> Any:
         if match is not None:
             return await self._runner.run_async(
                 socket, match.handler, match.event, _arguments(match, event, args), match.group
@@ -415,7 +429,7 @@ class Server:
         if callback is not None:
             self._emit_with_callback(data, namespace, target, callback, ignore_queue)
             return
-        message = self.message(Packet(PacketType.EVENT, namespace, data), volatile)
+        message = self.message(Packet(_EVENT, namespace, data), volatile)
         with self.engine.lock:
             for socket in list(self.adapter.sockets(namespace, target)):
                 socket.send(message)
@@ -471,7 +485,8 @@ class Server:
         if is_async(callback):
             socket.client.inbox.put(AsyncWork(self._run_callback_async, socket, callback, values))
         else:
-            socket.client.inbox.put(partial(self._run_callback, socket, callback, values))
+            work = PacedWork.of(self._callbacks, self._run_callback, socket, callback, values)
+            socket.client.inbox.put(work)
 
     def _run_callback(self, socket: Socket, callback: AckCallback, values: list[Any]) -> None:
         try:

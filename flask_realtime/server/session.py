@@ -29,6 +29,8 @@ __all__ = ["Session"]
 #: packets in one polling response; python-engineio's client takes 16, a ping and a close among them
 MAX_RESPONSE_PACKETS = 14
 GOING_AWAY = 1001
+#: no message is accepted any more
+OVER = (State.CLOSED, State.CLOSING)
 NORMAL_CLOSURE = 1000
 
 
@@ -106,7 +108,7 @@ class Session:
 
     def send(self, message: Message) -> None:
         """Queue a message; never waits. A session that is over drops it."""
-        if not self.protocol.alive:
+        if self.protocol.state in OVER:
             return
         if message.volatile and self._is_behind(message):
             return
@@ -182,7 +184,7 @@ class Session:
     def _receive_message(self, message: str | bytes) -> None:
         if type(message) is str and message[:1] != "4":
             self._receive_packet(message)
-        elif self.protocol.alive:
+        elif self.protocol.state not in OVER:
             self.application.receive_message(message[1:] if type(message) is str else message)
 
     def _receive_packet(self, text: str) -> None:

@@ -1061,9 +1061,9 @@ class Test8Lifecycle:
         next_work = Inbox._next
         taken = 0
 
-        def next_work_then_accept(inbox: Inbox, turn: int, finished: bool = False) -> Any:
+        def next_work_then_accept(inbox: Inbox, *args: Any, **options: Any) -> Any:
             nonlocal taken
-            work = next_work(inbox, turn, finished)
+            work = next_work(inbox, *args, **options)
             taken += 1
             if threading.current_thread() is not connecting and taken == 2:
                 go.set()

@@ -1,0 +1,45 @@
+"""Whether a handler may run right where its event was read."""
+
+from __future__ import annotations
+
+__all__ = ["Pace"]
+
+#: A run that takes longer than this may have waited for something.
+LONG = 0.001  # seconds
+#: how many quick runs make up for everything
+TRUST = 100
+#: how many of them a long one costs
+COST = 30
+
+
+class Pace:
+    """How long the runs of one handler take.
+
+    A handler that only computes a little is best run where its event was read: handing it to another
+    thread costs more than itself. One that waits, for a database for instance, belongs into a thread of its
+    own, where many can wait at once. A handler is trusted until it has been seen to take long more than now
+    and then, and again after a hundred quick runs.
+    """
+
+    __slots__ = ("_trust", "waits")
+
+    def __init__(self) -> None:
+        self.waits: bool = False
+        self._trust = TRUST
+
+    def record(self, seconds: float) -> None:
+        """A run has taken so long."""
+        if seconds < LONG:
+            if self._trust < TRUST:
+                self._trust += 1
+                if self._trust == TRUST:
+                    self.waits = False
+        elif self._trust > COST:
+            self._trust -= COST
+        else:
+            self.held_up()
+
+    def held_up(self) -> None:
+        """A run has held up those who had to wait for it."""
+        self.waits = True
+        self._trust = 0

@@ -1,0 +1,216 @@
+"""Handlers in the loop: what is quick runs there, and what waits does not hold it up."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from acceptance.wire import wait_until
+from extension.live import SocketIOClient, serve
+from flask import Flask
+
+from flask_realtime import SocketIO, emit
+from flask_realtime.backends.loop import READ, Loop
+from flask_realtime.backends.pollers import make_poller
+from flask_realtime.backends.supervision import LOOK_EVERY, ThreadSupervisor
+
+PATIENCE = 5.0
+
+
+class Work:
+    """A run that does what the test says, in the thread where it is done."""
+
+    def __init__(self, during: Callable[[], object] = lambda: None) -> None:
+        self.during = during
+        self.thread = ""
+        self.done = threading.Event()
+        self.told = threading.Event()
+
+    def run(self, turn: int) -> None:
+        raise AssertionError("the loop runs what is quick")
+
+    def run_here(self, turn: int) -> None:
+        self.thread = threading.current_thread().name
+        try:
+            self.during()
+        finally:
+            self.done.set()
+
+    def held_up(self) -> None:
+        self.told.set()
+
+
+class Connection:
+    """Reading from it brings some work."""
+
+    scheduled = False
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.ours, self.theirs = socket.socketpair()
+        self.works: list[Work] = []
+        loop.call_soon(lambda: loop.register(self.ours, READ, self))
+
+    def bring(self, *works: Work) -> None:
+        self.works = list(works)
+        self.theirs.send(b"x")
+
+    def handle_events(self, mask: int) -> None:
+        self.ours.recv(100)
+        works, self.works = self.works, []
+        for work in works:
+            assert self.loop.take((work, 1))
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None:
+        self.ours.close()
+        self.theirs.close()
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    loop = Loop(make_poller(None), supervise=ThreadSupervisor)
+    threading.Thread(target=loop.run, name="first leader", daemon=True).start()
+    yield loop
+    loop.stop()
+
+
+@pytest.fixture
+def make_connection(loop: Loop) -> Iterator[Callable[[], Connection]]:
+    made: list[Connection] = []
+
+    def make() -> Connection:
+        made.append(Connection(loop))
+        return made[-1]
+
+    yield make
+    for connection in made:
+        loop.call_soon(lambda connection=connection: loop.unregister(connection.ours))
+    done = threading.Event()
+    loop.call_soon(done.set)
+    assert done.wait(PATIENCE)
+    for connection in made:
+        connection.close()
+
+
+Make = Callable[[], Connection]
+
+
+def test_what_is_quick_runs_in_the_loop(make_connection: Make) -> None:
+    works = [Work() for _ in range(3)]
+    make_connection().bring(*works)
+    for work in works:
+        assert work.done.wait(PATIENCE)
+        assert work.thread == "first leader"
+        assert not work.told.is_set()
+
+
+def test_a_loop_that_is_held_up_is_taken_over(loop: Loop, make_connection: Make) -> None:
+    go = threading.Event()
+    waiting, behind = Work(lambda: go.wait(PATIENCE)), Work()
+    connection, other = make_connection(), make_connection()
+    # Behind it in the same turn, and in a later one.
+    connection.bring(waiting, behind)
+    assert behind.done.wait(PATIENCE)
+    assert waiting.told.is_set()
+    assert behind.thread == "flask-realtime-loop"
+    later = Work()
+    other.bring(later)
+    assert later.done.wait(PATIENCE)
+    assert later.thread == "flask-realtime-loop"
+    assert not waiting.done.is_set()
+    go.set()
+    assert waiting.done.wait(PATIENCE)
+    again = Work()
+    connection.bring(again)
+    assert again.done.wait(PATIENCE)
+    assert again.thread == "flask-realtime-loop", "who was held up does not lead any more"
+
+
+def test_it_can_be_taken_over_again_and_again(make_connection: Make) -> None:
+    before = _loop_threads()
+    go = threading.Event()
+    connection = make_connection()
+    waiting = [Work(lambda: go.wait(PATIENCE)) for _ in range(5)]
+    last = Work()
+    connection.bring(*waiting, last)
+    assert last.done.wait(PATIENCE)
+    assert all(work.told.is_set() and not work.done.is_set() for work in waiting)
+    go.set()
+    assert all(work.done.wait(PATIENCE) for work in waiting)
+    deadline = time.monotonic() + PATIENCE
+    while _loop_threads() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert _loop_threads() == before, "one leads, one looks on; the others have ended"
+
+
+def _loop_threads() -> int:
+    return sum(t.name in ("flask-realtime-loop", "first leader") for t in threading.enumerate())
+
+
+def test_what_computes_is_left_behind_too(make_connection: Make) -> None:
+    def compute() -> None:
+        end = time.monotonic() + 50 * LOOK_EVERY
+        while not after.done.is_set() and time.monotonic() < end:
+            pass
+
+    computing, after = Work(compute), Work()
+    make_connection().bring(computing, after)
+    assert after.done.wait(PATIENCE)
+    assert computing.told.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
+def test_what_it_raises_ends_nothing(
+    make_connection: Make, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise error("on purpose")
+
+    after = Work()
+    make_connection().bring(Work(fail), after)
+    assert after.done.wait(PATIENCE)
+    assert "on purpose" in caplog.text
+
+
+def test_nothing_is_taken_outside_of_reading(loop: Loop, make_connection: Make) -> None:
+    assert not loop.take((Work(), 1)), "in another thread"
+    taken: list[bool] = []
+    work = Work(lambda: taken.append(loop.take((Work(), 1))))
+    make_connection().bring(work)
+    assert work.done.wait(PATIENCE)
+    assert taken == [False]
+    unsupervised = Loop(make_poller(None))
+    assert not unsupervised.take((Work(), 1))
+    unsupervised.stop()
+    unsupervised.run()
+
+
+def test_a_handler_that_waits_has_its_next_run_in_the_pool() -> None:
+    app = Flask("app")
+    socketio = SocketIO(app, async_mode="threading")
+
+    @socketio.on("quick")
+    def quick() -> None:
+        emit("ran in", threading.current_thread().name)
+
+    @socketio.on("slow")
+    def slow() -> None:
+        time.sleep(10 * LOOK_EVERY)
+        emit("ran in", threading.current_thread().name)
+
+    def thread_of(event: str) -> str:
+        client.emit(event)
+        _, name = client.receive_event()
+        return str(name)
+
+    with serve(app) as url, SocketIOClient(url) as client:
+        assert thread_of("quick") == "flask-realtime-loop"
+        assert thread_of("slow") == "flask-realtime-loop"
+        assert thread_of("slow") == "flask-realtime-handler"
+        # That thread may still have the client's turn when the next event comes.
+        wait_until(lambda: thread_of("quick") == "flask-realtime-loop", what="it is quick again")
