@@ -9,44 +9,20 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 import sqlalchemy as sa
 from acceptance import wire
+from brokers import REDIS_SERVER, redis_server
+from requiring import Require
 from servers import free_port
 
 #: A server where the user may create schemas; one of our own is started where it does not answer.
 POSTGRESQL_URL = os.environ.get("POSTGRESQL_URL", "postgresql+psycopg://root@127.0.0.1:5432/test")
 #: Debian keeps them out of the path.
 POSTGRESQL_PROGRAMS = (os.environ.get("PATH", ""), *map(str, Path("/usr/lib/postgresql").glob("*/bin")))
-REDIS_SERVER = shutil.which("redis-server")
-
-Require = Callable[[str, object], None]
-
-
-@contextlib.contextmanager
-def redis_server(require: Require) -> Iterator[str]:
-    """The URL of a Redis server, until the block ends."""
-    require("redis-server", REDIS_SERVER)
-    port = free_port()
-    command = [str(REDIS_SERVER), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with subprocess.Popen([*command, "--appendonly", "no"], stdout=subprocess.DEVNULL) as process:
-        try:
-            with redis.Redis(port=port) as client:
-                wire.wait_until(lambda: _answers(client), what="Redis answers")
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            process.kill()
-
-
-def _answers(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.ConnectionError:
-        return False
 
 
 @contextlib.contextmanager
@@ -122,8 +98,9 @@ def schema(server: sa.URL) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_url(require: Require) -> Iterator[str]:
     """A Redis server for all tests that leave each other's keys alone."""
-    with redis_server(require) as url:
-        yield url
+    require("redis-server", REDIS_SERVER)
+    with redis_server() as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")

@@ -7,23 +7,13 @@ import difflib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import fields
 
-from ...config import ASYNC_MODES, CONFIG_PREFIX, ServerConfig
+from ...config import ASYNC_MODES, CONFIG_PREFIX, WITHOUT_EFFECT, ServerConfig
 from ..finding import NOTE, TODO, Finding
 from .module import Module, last_name
 
 __all__ = ["find_options"]
 
-#: of the constructor; the others are the server's
-OPTIONS = frozenset(field.name for field in fields(ServerConfig)) | {
-    "resource",
-    "message_queue",
-    "channel",
-    "client_manager",
-}
-#: taken, with a warning in the log
-IGNORED = frozenset(
-    "allow_unsafe_werkzeug binary debug engineio_options log_output max_decode_packets use_reloader".split()
-)
+OPTIONS = frozenset(field.name for field in fields(ServerConfig)) | {"resource"}
 Check = Callable[[Module, ast.keyword], Iterator[Finding]]
 
 
@@ -61,13 +51,13 @@ def _check(module: Module, call: ast.Call, keyword: ast.keyword) -> Iterator[Fin
         )
     elif name in CHECKS:
         yield from CHECKS[name](module, keyword)
-    elif name in IGNORED:
+    elif name in WITHOUT_EFFECT:
         yield module.finding(
             keyword.value,
             "no-effect",
             NOTE,
             f"{name}= has no effect there, with Flask-SocketIO neither; the log says so",
-            "Remove it. max_decode_packets is max_payload_packets; some others belong to run().",
+            f"Remove it: {WITHOUT_EFFECT[name]}.",
         )
     elif name not in OPTIONS and not (last_name(call.func) == "SocketIO" and name == "app"):
         close = difflib.get_close_matches(name, OPTIONS, n=1)
