@@ -244,10 +244,10 @@ class Loop:
         try:
             run[0].run_here(run[1])
         except BaseException as error:
-            if isinstance(error, (KeyboardInterrupt, SystemExit)) and patched_by() and supervisor.end():
+            if isinstance(error, (KeyboardInterrupt, SystemExit)) and patched_by() and supervisor.end(run):
                 raise  # a signal has hit this greenlet
             logger.exception("error in a handler")
-        return supervisor.end()
+        return supervisor.end(run)
 
     def _flush(self) -> None:
         # What is scheduled while we flush waits for the next turn, so that one

@@ -36,8 +36,8 @@ class Supervisor(Protocol):
         """A run begins, in the loop."""
         ...
 
-    def end(self) -> bool:
-        """It has ended; False where the loop has been taken over meanwhile."""
+    def end(self, run: Run) -> bool:
+        """It has ended; False where the loop has been taken over from it meanwhile."""
         ...
 
     def close(self) -> None:
@@ -74,11 +74,13 @@ class ThreadSupervisor:
             self._resting = False
             self._woken.set()
 
-    def end(self) -> bool:
+    def end(self, run: Run) -> bool:
         """See :class:`Supervisor`."""
         with self._lock:
-            mine = self._run is not None
-            self._run = None
+            # Who was held up may return while its successor runs something: that is not his to end.
+            mine = self._run is run
+            if mine:
+                self._run = None
         return mine
 
     def close(self) -> None:
@@ -151,9 +153,9 @@ class GreenSupervisor:
         self._run = run
         self._call = self._soon(self._take_over)
 
-    def end(self) -> bool:
+    def end(self, run: Run) -> bool:
         """See :class:`Supervisor`."""
-        if self._run is None:
+        if self._run is not run:
             return False
         self._run = None
         getattr(self._call, self._cancel)()

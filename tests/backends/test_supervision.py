@@ -152,6 +152,28 @@ def _loop_threads() -> int:
     return sum(t.name in ("flask-realtime-loop", "first leader") for t in threading.enumerate())
 
 
+def test_who_was_held_up_leaves_while_another_run_is_done(make_connection: Make) -> None:
+    go = threading.Event()
+    leader: list[threading.Thread] = []
+    left: list[bool] = []
+
+    def wait() -> None:
+        leader.append(threading.current_thread())
+        go.wait(PATIENCE)
+
+    def let_it_return() -> None:
+        go.set()
+        leader[0].join(PATIENCE)
+        left.append(not leader[0].is_alive())
+
+    connection = make_connection()
+    waiting, returning, behind = Work(wait), Work(let_it_return), Work()
+    connection.bring(waiting, returning, behind)
+    assert behind.done.wait(PATIENCE)
+    assert left == [True], "it does not go on with the loop"
+    assert behind.thread == "flask-realtime-loop"
+
+
 def test_what_computes_is_left_behind_too(make_connection: Make) -> None:
     def compute() -> None:
         end = time.monotonic() + 50 * LOOK_EVERY
