@@ -182,6 +182,12 @@ class Loop:
                         raise
                     # A signal has hit this greenlet; the loop has last words to write.
                     throw_into_main(interruption)
+                except BaseException:
+                    # It was meant for a handler that this greenlet has run: by a timeout that the handler
+                    # has left behind, or by somebody who kills its greenlet, and waits for the end of it.
+                    if self._supervisor is None or not self._supervisor.replace():
+                        raise
+                    logger.exception("the loop's greenlet was hit; another one goes on")
         finally:
             if self._leader is leader:
                 self._close()

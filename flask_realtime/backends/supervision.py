@@ -40,6 +40,10 @@ class Supervisor(Protocol):
         """It has ended; False where the loop has been taken over from it meanwhile."""
         ...
 
+    def replace(self) -> bool:
+        """Have another greenlet lead the loop from now on; False where a thread leads it."""
+        ...
+
     def close(self) -> None:
         """The loop has ended."""
         ...
@@ -82,6 +86,10 @@ class ThreadSupervisor:
             if mine:
                 self._run = None
         return mine
+
+    def replace(self) -> bool:
+        """See :class:`Supervisor`: nobody throws anything into a thread."""
+        return False
 
     def close(self) -> None:
         """See :class:`Supervisor`."""
@@ -161,6 +169,12 @@ class GreenSupervisor:
         getattr(self._call, self._cancel)()
         return True
 
+    def replace(self) -> bool:
+        """See :class:`Supervisor`."""
+        self._loop.depose()
+        self._spawn(self._loop.run)
+        return True
+
     def close(self) -> None:
         """See :class:`Supervisor`."""
 
@@ -168,6 +182,5 @@ class GreenSupervisor:
         # In the hub, which no handler has.
         run, self._run = self._run, None
         if run is not None:
-            self._loop.depose()
             run[0].held_up()
-            self._spawn(self._loop.run)
+            self.replace()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from acceptance.wire import wait_until
+from backends.script import APP, every_library, run_script
 from extension.live import SocketIOClient, serve
 from flask import Flask
 
@@ -236,3 +237,32 @@ def test_a_handler_that_waits_has_its_next_run_in_the_pool() -> None:
         assert thread_of("slow") == "flask-realtime-handler"
         # That thread may still have the client's turn when the next event comes.
         wait_until(lambda: thread_of("quick") == "flask-realtime-loop", what="it is quick again")
+
+
+@every_library
+def test_what_hits_the_loop_s_greenlet_does_not_end_it(library: str) -> None:
+    left_behind = "Timeout.start_new(0.01)" if library == "gevent" else "Timeout(0.01)"
+    script = f"""
+        import logging
+        import {library} as green
+        from extension.live import SocketIOClient, serve
+
+        logging.getLogger("flask_realtime").disabled = True
+        logging.getLogger("werkzeug").disabled = True
+        greenlets = []
+
+        @socketio.on("forget")
+        def forget():
+            green.{left_behind}
+            greenlets.append(green.getcurrent())
+            return 1
+
+        with serve(app) as url, SocketIOClient(url) as client:
+            for _ in range(3):
+                client.transport.send('421["forget"]')
+                assert client.receive() == "431[1]"
+                green.sleep(0.03)
+                green.kill(greenlets[-1])  # it waits for its end, where it is gevent's
+            assert len(set(greenlets)) == 3
+        """
+    run_script(script, library, setup=APP)
