@@ -227,7 +227,7 @@ class Loop:
     def _read(self) -> bool:
         """Read, and run what that brings; False where another thread goes on with it."""
         events = self._events
-        may_run = self._supervisor is not None
+        may_run = self._supervisor is not None and self._supervisor.watches
         while True:
             while self._runs:
                 if not self._run(self._runs.popleft()):
@@ -253,7 +253,8 @@ class Loop:
             if isinstance(error, (KeyboardInterrupt, SystemExit)) and patched_by() and supervisor.end(run):
                 raise  # a signal has hit this greenlet
             logger.exception("error in a handler")
-        return supervisor.end(run)
+        # In a child that the handler has forked, what there is to be read is the parent's.
+        return supervisor.end(run) and not self._abandoned
 
     def _flush(self) -> None:
         # What is scheduled while we flush waits for the next turn, so that one

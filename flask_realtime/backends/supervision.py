@@ -7,7 +7,6 @@ and the thread (or greenlet) that has led it until then is left with the handler
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import threading
 import time
@@ -31,6 +30,9 @@ Run = tuple["Runnable", int]
 
 class Supervisor(Protocol):
     """Looks on while a loop runs a handler."""
+
+    #: False where nobody does, so that handlers have to run elsewhere
+    watches: bool
 
     def begin(self, run: Run) -> None:
         """A run begins, in the loop."""
@@ -63,13 +65,17 @@ class ThreadSupervisor:
         self._resting = True
         self._woken = threading.Event()
         self._closed = False
+        self.watches = False
         self._start()
 
     def _start(self) -> None:
         self._resting = True
         thread = threading.Thread(target=self._look_on, name="flask-realtime-loop", daemon=True)
-        with contextlib.suppress(RuntimeError):  # Python 3.12 starts none while it exits
+        try:
             thread.start()
+            self.watches = True
+        except RuntimeError:  # the process may have no more; and Python 3.12 starts none while it exits
+            self.watches = False
 
     def begin(self, run: Run) -> None:
         """See :class:`Supervisor`."""
@@ -140,6 +146,8 @@ class GreenSupervisor:
 
     :param library: whose hub, ``"gevent"`` or ``"eventlet"``.
     """
+
+    watches = True
 
     def __init__(self, loop: Loop, library: str) -> None:
         self._loop = loop

@@ -213,6 +213,60 @@ def test_nothing_is_taken_outside_of_reading(loop: Loop, make_connection: Make) 
     unsupervised.run()
 
 
+def test_nothing_is_taken_where_no_thread_looks_on(
+    monkeypatch: pytest.MonkeyPatch, make_connection: Make
+) -> None:
+    go = threading.Event()
+    waiting = Work(lambda: go.wait(PATIENCE))
+    taken: list[bool] = []
+    first, second = make_connection(), make_connection()
+    monkeypatch.setattr(second, "handle_events", lambda mask: taken.append(second.loop.take((Work(), 1))))
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        first.bring(waiting)
+        assert waiting.told.wait(PATIENCE)
+        # Whoever has looked on leads now, and nobody looks on.
+        second.theirs.send(b"x")
+        wait_until(lambda: taken, what="it is read")
+    second.ours.recv(100)
+    go.set()
+    assert not any(taken)
+
+
+def test_a_child_leaves_the_parent_s_connections_alone() -> None:
+    run_script("""
+        import os, threading
+        from backends.test_supervision import Connection, PATIENCE, Work
+        from flask_realtime.backends.loop import Loop
+        from flask_realtime.backends.pollers import make_poller
+        from flask_realtime.backends.supervision import ThreadSupervisor
+
+        parent, child, done = os.getpid(), [], []
+        loop = Loop(make_poller(None), supervise=ThreadSupervisor)
+
+        def lead():
+            loop.run()
+            if os.getpid() != parent:
+                os._exit(len(done))
+
+        def fork():
+            child.append(os.fork())
+            if not child[0]:
+                loop.abandon()
+
+        connection, last = Connection(loop), Work()
+        connection.bring(Work(fork), Work(lambda: done.append(1)), last)
+        threading.Thread(target=lead, daemon=True).start()
+        assert last.done.wait(PATIENCE)
+        assert os.waitpid(child[0], 0)[1] == 0
+        assert done == [1]
+        """)
+
+
 def test_a_handler_that_waits_has_its_next_run_in_the_pool() -> None:
     app = Flask("app")
     socketio = SocketIO(app, async_mode="threading")
