@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .context.http_answers import refuses
+from .exceptions import EventRefusedError
 from .server.dispatcher import check_handler, is_async
 from .server.inbox import FAILURE, awaited, completed, in_thread
 
 if TYPE_CHECKING:
+    from .context import EventScope
     from .server.ports import Backend
-    from .server.server import Server
     from .types import Handler
 
 __all__ = ["Hook", "HookTable", "HookedCall", "Hooks"]
@@ -65,8 +67,8 @@ class HookTable:
         self.error: Handler | None = None
 
     def of(self, namespace: str | None) -> Hooks:
-        """Those of a namespace (None: of all), to be added to."""
-        return self._of.setdefault(namespace, Hooks())
+        """Those of a namespace (None or ``'*'``: of all), to be added to."""
+        return self._of.setdefault(None if namespace == "*" else namespace, Hooks())
 
     def around(self, namespace: str) -> list[Hooks]:
         """The hooks of an event, from the outermost: all that there are."""
@@ -83,16 +85,20 @@ class HookedCall:
     them has answered; then ``after``, and in any case ``teardown``, from the
     innermost to the outermost and the last registered first.
 
+    A client that connects is let in only where all that could refuse it have been asked: neither an answer
+    of ``before`` nor an error handler stands for them, and ``after`` can't undo a refusal.
+
     :param around: the hooks, from the outermost.
     :param message: the event's name.
-    :param server: the client's.
+    :param scope: the client's.
     """
 
-    def __init__(self, around: list[Hooks], message: str, server: Server) -> None:
+    def __init__(self, around: list[Hooks], message: str, scope: EventScope) -> None:
         self._around = around
         self._message = message
-        self._server = server
-        self._backend = server.backend
+        self._connects = message == "connect"
+        self._scope = scope
+        self._backend = scope.server.backend
 
     def run(self, settle: Callable[..., Any], handler: Handler, *args: Any) -> Any:
         """The handler's result, as the hooks leave it.
@@ -101,9 +107,9 @@ class HookedCall:
         """
         error: BaseException | None = None
         try:
-            result = settle(self._answer, handler, *args)
+            result = self._settled(settle(self._answer, handler, *args))
             for hook in self._inside_out("after"):
-                result = hook.run(self._backend, result)
+                result = self._final(result, hook.run(self._backend, result))
             return result
         except BaseException as raised:
             error = raised
@@ -120,9 +126,9 @@ class HookedCall:
         """:meth:`run` for a coroutine function."""
         error: BaseException | None = None
         try:
-            result = await settle(self._answer_async, handler, *args)
+            result = self._settled(await settle(self._answer_async, handler, *args))
             for hook in self._inside_out("after"):
-                result = await hook.run_async(self._backend, result)
+                result = self._final(result, await hook.run_async(self._backend, result))
             return result
         except BaseException as raised:
             error = raised
@@ -136,28 +142,50 @@ class HookedCall:
             error = None
 
     def _answer(self, handler: Handler, *args: Any) -> Any:
+        answer = None
         for hook in self._outside_in("before"):
-            if self._is_answer(answer := hook.run(self._backend)):
-                return answer
-        if self._message == "connect":
+            try:
+                answer = hook.run(self._backend)
+            except EventRefusedError:
+                if self._message != "disconnect":  # there is nothing to refuse
+                    raise
+            if self._is_answer(answer):
+                break
+        if self._connects and not refuses(answer):
             for hook in self._outside_in("connect"):
-                if hook.run(self._backend, *args) is False:
-                    return False
-        return handler(*args)
+                if refuses(refusal := hook.run(self._backend, *args)):
+                    return refusal
+            self._scope.admitted = True
+        return answer if self._is_answer(answer) else handler(*args)
 
     async def _answer_async(self, handler: Handler, *args: Any) -> Any:
+        answer = None
         for hook in self._outside_in("before"):
-            if self._is_answer(answer := await hook.run_async(self._backend)):
-                return answer
-        if self._message == "connect":
+            try:
+                answer = await hook.run_async(self._backend)
+            except EventRefusedError:
+                if self._message != "disconnect":  # there is nothing to refuse
+                    raise
+            if self._is_answer(answer):
+                break
+        if self._connects and not refuses(answer):
             for hook in self._outside_in("connect"):
-                if await hook.run_async(self._backend, *args) is False:
-                    return False
-        return await handler(*args)
+                if refuses(refusal := await hook.run_async(self._backend, *args)):
+                    return refusal
+            self._scope.admitted = True
+        return answer if self._is_answer(answer) else await handler(*args)
 
     def _is_answer(self, result: Any) -> bool:
         # A client that has gone has gone: nobody can keep the app from hearing of it.
         return result is not None and self._message != "disconnect"
+
+    def _settled(self, result: Any) -> Any:
+        """What comes of the handler, or of that of its error."""
+        return result if not self._connects or self._scope.admitted or refuses(result) else False
+
+    def _final(self, result: Any, changed: Any) -> Any:
+        """A result as an ``after`` hook has left it."""
+        return result if self._connects and refuses(result) else changed
 
     def _outside_in(self, kind: str) -> list[Hook]:
         return [hook for hooks in self._around for hook in getattr(hooks, kind)]
@@ -167,4 +195,6 @@ class HookedCall:
 
     def _teardown_failed(self, hook: Hook, failure: Exception | SystemExit) -> None:
         """The other functions still have their turn."""
-        self._server.logger.error("a teardown_event function failed: %r", hook.function, exc_info=failure)
+        self._scope.server.logger.error(
+            "a teardown_event function failed: %r", hook.function, exc_info=failure
+        )

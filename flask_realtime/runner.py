@@ -41,9 +41,10 @@ class HandlerRunner:
     ) -> Any:
         """See :class:`.server.Runner`."""
         call: Callable[..., Any] = partial(self._settle, socket, group)
+        scope = self._scope(socket)
         if around := self._around(socket, message, group):
-            call = partial(HookedCall(around, message or "", socket.client.server).run, call)
-        return self._scope(socket).run(partial(call, function), message, args, self._sessions)
+            call = partial(HookedCall(around, message or "", scope).run, call)
+        return scope.run(partial(call, function), message, args, self._sessions)
 
     async def run_async(
         self,
@@ -55,14 +56,18 @@ class HandlerRunner:
     ) -> Any:
         """See :class:`.server.Runner`."""
         call: Callable[..., Any] = partial(self._settle_async, socket, group)
+        scope = self._scope(socket)
         if around := self._around(socket, message, group):
-            call = partial(HookedCall(around, message or "", socket.client.server).run_async, call)
-        run = self._scope(socket).run_async
-        return await run(partial(call, function), message, args, self._sessions)
+            call = partial(HookedCall(around, message or "", scope).run_async, call)
+        return await scope.run_async(partial(call, function), message, args, self._sessions)
 
     def attends(self, namespace: str) -> bool:
         """See :class:`.server.Runner`."""
         return bool(self._hooks.around(namespace))
+
+    def has_admitted(self, socket: Socket) -> bool:
+        """See :class:`.server.Runner`."""
+        return self._scope(socket).admitted
 
     def _around(self, socket: Socket, message: str | None, group: HookTable | None) -> list[Hooks]:
         """The hooks of an event, from the outermost; a callback has none."""

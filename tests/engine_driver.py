@@ -197,6 +197,9 @@ class World:
     def attends(self, namespace: str) -> bool:
         return False
 
+    def has_admitted(self, sock: Any) -> bool:
+        return True
+
     # Handlers
 
     @property

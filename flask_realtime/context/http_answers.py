@@ -13,7 +13,7 @@ from werkzeug.sansio.response import Response
 
 from ..exceptions import EventRefusedError
 
-__all__ = ["HTTPRefusedError", "check", "is_refusal", "original", "refusal"]
+__all__ = ["HTTPRefusedError", "check", "is_refusal", "original", "refusal", "refuses"]
 
 
 class HTTPRefusedError(EventRefusedError):
@@ -40,6 +40,11 @@ def refusal(error: HTTPException) -> HTTPRefusedError:
     if error.code is None and error.response is not None:
         return _refusal_by(error.response)
     return HTTPRefusedError(str(error.description or error.name), {"code": error.code})
+
+
+def refuses(result: Any) -> bool:
+    """Whether a client that connects is refused by what its connect handler has returned."""
+    return result is False or isinstance(result, Response)
 
 
 def check(result: Any) -> None:

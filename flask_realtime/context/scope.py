@@ -57,12 +57,14 @@ def current_event() -> EventContext | None:
 class EventScope:
     """What the events of one socket share."""
 
-    __slots__ = ("_tears_down_async", "_template", "_url_adapter", "app", "environ", "server")
+    __slots__ = ("_tears_down_async", "_template", "_url_adapter", "admitted", "app", "environ", "server")
 
     def __init__(self, socket: Socket) -> None:
         self.environ: dict[str, Any] = socket.client.session.environ
         self.app: Flask = self.environ["flask.app"]
         self.server: Server = socket.client.server
+        #: all hooks that could refuse the client have let it pass
+        self.admitted: bool = False
         self._tears_down_async = _tears_down_async(self.app)
         self._template = self._make_template(socket)
         self._url_adapter: Any = None

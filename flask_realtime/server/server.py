@@ -74,6 +74,10 @@ class Runner(Protocol):
         """Whether ``connect`` and ``disconnect`` concern it even where they have no handler."""
         ...
 
+    def has_admitted(self, socket: Socket) -> bool:
+        """Whether it has let the client connect, as far as it is concerned."""
+        ...
+
 
 @dataclass
 class _PendingCall:
@@ -276,7 +280,9 @@ class Server:
 
     def _finish_disconnect(self, socket: Socket, outcome: _Outcome) -> None:
         _, error = outcome
-        if isinstance(error, FAILURE):
+        if isinstance(error, EventRefusedError):
+            self._refused(socket, "disconnect", error)
+        elif isinstance(error, FAILURE):
             self._failed(socket, error, "disconnect handler of namespace %r failed", socket.namespace)
         with self.engine.lock:
             self.adapter.remove(socket)
@@ -363,8 +369,9 @@ class Server:
         result = NOT_HANDLED
         if obj is not None:
             result = completed(self.backend, obj.trigger_event(event, socket.sid, *args))
-        if result is NOT_HANDLED and self._is_attended(socket, event):
-            result = self._runner.run(socket, _nothing, event, args)
+        if self._is_still_attended(socket, event, result):
+            attended = self._runner.run(socket, _nothing, event, args)
+            result = attended if result is NOT_HANDLED or attended is False else result
         return result
 
     async def _call_handler_async(
@@ -378,12 +385,19 @@ class Server:
         result = NOT_HANDLED
         if obj is not None:
             result = await awaited(obj.trigger_event(event, socket.sid, *args))
-        if result is NOT_HANDLED and self._is_attended(socket, event):
-            result = await self._runner.run_async(socket, _nothing_async, event, args)
+        if self._is_still_attended(socket, event, result):
+            attended = await self._runner.run_async(socket, _nothing_async, event, args)
+            result = attended if result is NOT_HANDLED or attended is False else result
         return result
 
-    def _is_attended(self, socket: Socket, event: str) -> bool:
-        return event in RESERVED_EVENTS and self._runner.attends(socket.namespace)
+    def _is_still_attended(self, socket: Socket, event: str, result: Any) -> bool:
+        """Whether the runner is still to be told of an event that a namespace object had."""
+        if event not in RESERVED_EVENTS or not self._runner.attends(socket.namespace):
+            return False
+        if result is NOT_HANDLED:
+            return True
+        # The object may go its own ways: an override of `trigger_event`, a method `error`.
+        return event == "connect" and result is not False and not self._runner.has_admitted(socket)
 
     def _send_ack(self, socket: Socket, ack_id: int, result: Any) -> None:
         values = list(result) if isinstance(result, tuple) else [] if result is None else [result]

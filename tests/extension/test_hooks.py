@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from extension.conftest import Connect
-from flask import Flask, g, request, session
+from flask import Flask, g, redirect, request, session
 
 from flask_realtime import ConnectionRefusedError, EventRefusedError, Namespace, SocketIO
 
@@ -393,3 +393,100 @@ class TestNamespaceObjects:
         client = connect("/n", auth=FINE)
         assert log == [("middleware", FINE), "connect"]
         assert client.emit("event", 1, callback=True, namespace="/n") == [2]
+
+
+def _refuse() -> bool:
+    return False
+
+
+def _fail() -> None:
+    raise LookupError("on purpose")
+
+
+class _WithErrorMethod(Namespace):
+    def on_connect(self) -> None: ...
+
+    def error(self, error: Exception) -> None: ...
+
+
+class _OwnDispatch(Namespace):
+    def trigger_event(self, event: str, sid: str, *args: Any) -> Any:
+        return getattr(self, "on_" + event)(*args)
+
+    def on_connect(self, auth: Any) -> None: ...
+
+
+class _OwnAsyncDispatch(Namespace):
+    async def trigger_event(self, event: str, *args: Any) -> Any:
+        return None
+
+
+class _OwnNames(Namespace):
+    def trigger_event(self, event: str, sid: str, *args: Any) -> Any:
+        return super().trigger_event("my_" + event, sid, *args)
+
+    def on_my_connect(self, auth: Any) -> None: ...
+
+
+class TestNobodyGetsAround:
+    """Where a hook refuses a client, or could not be asked, the client is not let in."""
+
+    @pytest.mark.parametrize("check", [_refuse, _fail, lambda: redirect("/login")])
+    @pytest.mark.parametrize(
+        "kind", [None, _WithErrorMethod, _OwnDispatch, _OwnAsyncDispatch, _OwnNames], ids=str
+    )
+    def test_whatever_takes_the_event(
+        self, socketio: SocketIO, connect: Connect, kind: type[Namespace] | None, check: Callable[[], Any]
+    ) -> None:
+        if kind is None:
+            socketio.on("connect", namespace="/chat")(lambda: True)
+        else:
+            socketio.on_namespace(kind("/chat"))
+        socketio.before_connect(check)
+        try:
+            assert not connect("/chat").is_connected("/chat")
+        except LookupError:
+            assert check is _fail  # the test client raises it
+
+    def test_not_by_an_error_handler(self, socketio: SocketIO, connect: Connect) -> None:
+        socketio.on_error_default(lambda error: None)
+        socketio.on_event("connect", lambda: True)
+        socketio.before_connect(_fail)
+        assert not connect().is_connected()
+
+    def test_not_by_an_answer(self, socketio: SocketIO, connect: Connect, hooks_async: bool) -> None:
+        socketio.on_event("connect", lambda: True)
+        socketio.before_event(record([], "before", hooks_async, {"error": "too fast"}))
+        assert connect().is_connected()
+        socketio.before_connect(_refuse)
+        assert not connect().is_connected()
+
+    @pytest.mark.parametrize("answer", [lambda auth: False, lambda auth: redirect("/login")])
+    def test_not_by_what_changes_the_result(
+        self, socketio: SocketIO, connect: Connect, answer: Callable[[Any], Any], handler_async: bool
+    ) -> None:
+        socketio.on_event("connect", record([], "connect", handler_async, answer))
+        socketio.after_event(lambda result: {"value": result})
+        assert not connect().is_connected()
+
+    def test_the_star_means_all_namespaces(self, socketio: SocketIO, connect: Connect) -> None:
+        socketio.on("event", namespace="/chat")(lambda: "answer")
+        socketio.before_event(namespace="*")(lambda: "before")
+        assert connect("/chat").emit("event", callback=True, namespace="/chat") == "before"
+        socketio.before_connect(namespace="*")(_refuse)
+        assert not connect("/chat").is_connected("/chat")
+
+
+def test_a_refusal_does_not_keep_disconnect_from_its_handler(
+    socketio: SocketIO, connect: Connect, hooks_async: bool, handler_async: bool
+) -> None:
+    log: Log = []
+    client = connect()
+
+    def refuse() -> None:
+        raise EventRefusedError("no")
+
+    socketio.before_event(record(log, "before", hooks_async, refuse))
+    socketio.on("disconnect")(record(log, "handler", handler_async))
+    client.disconnect()
+    assert log == [("before",), ("handler", "client disconnect")]
