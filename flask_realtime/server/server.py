@@ -307,13 +307,18 @@ class Server:
 
     def _finish_event(self, socket: Socket, packet: Packet, outcome: _Outcome) -> None:
         value, error = outcome
+        refusal = None
         if isinstance(error, EventRefusedError):
-            value, error = self._refused(socket, packet.data[0], error), None
+            refusal = value = self._refused(socket, packet.data[0], error)
+            error = None
         try:
             if error is None and packet.id is not None and value is not NOT_HANDLED:
                 self._send_ack(socket, packet.id, value)
         except FAILURE as unsendable:
             error = unsendable
+            if refusal is not None and packet.id is not None:
+                # It can't be told why, but it must not wait for an answer.
+                self._send_ack(socket, packet.id, {"error": {"message": refusal["error"]["message"]}})
         if isinstance(error, FAILURE):
             self._failed(
                 socket,

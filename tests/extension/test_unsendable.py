@@ -301,6 +301,17 @@ class TestWhereItRaises:
         assert "CONNECT_ERROR, ['data']['image']" in caplog.text
         assert socketio.stats()["rooms"] == socketio.stats()["sockets"] == 0
 
+    def test_in_the_refusal_of_an_event(
+        self, socketio: SocketIO, live: SocketIOClient, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        @socketio.on("go")
+        def refuse() -> None:
+            raise realtime.EventRefusedError("too fast", {"image": Image()})
+
+        live.transport.send('427["go"]')
+        assert live.receive() == '437[{"error":{"message":"too fast"}}]'
+        wire.wait_until(lambda: "acknowledgement, args[0]['error']['data']['image']" in caplog.text)
+
     def test_an_error_handler_of_the_app_gets_it(self, socketio: SocketIO, connect: Connect) -> None:
         errors: list[Exception] = []
         socketio.on_error_default(errors.append)
