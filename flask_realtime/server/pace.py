@@ -17,15 +17,16 @@ class Pace:
 
     A handler that only computes a little is best run where its event was read: handing it to another
     thread costs more than itself. One that waits, for a database for instance, belongs into a thread of its
-    own, where many can wait at once. A handler is trusted until it has been seen to take long more than now
-    and then, and again after a hundred quick runs.
+    own, where many can wait at once. A handler is trusted once its first run was quick, until it has been
+    seen to take long more than now and then, and again after a hundred quick runs.
     """
 
     __slots__ = ("_trust", "waits")
 
     def __init__(self) -> None:
-        self.waits: bool = False
-        self._trust = TRUST
+        # Many handlers that wait, each for the first time, would hold up their loop one after the other.
+        self.waits: bool = True
+        self._trust = TRUST - 1
 
     def record(self, seconds: float) -> None:
         """A run has taken so long."""
