@@ -16,6 +16,7 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Protocol
 
 from ..server.heartbeat import DeadlineHeap, DeadlineOwner
@@ -248,7 +249,8 @@ class Loop:
         assert supervisor is not None
         supervisor.begin(run)
         try:
-            run[0].run_here(run[1])
+            # What it leaves in context variables is not for those of other clients.
+            copy_context().run(run[0].run_here, run[1])
         except BaseException as error:
             if isinstance(error, (KeyboardInterrupt, SystemExit)) and patched_by() and supervisor.end(run):
                 raise  # a signal has hit this greenlet

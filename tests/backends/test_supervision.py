@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 
 import pytest
 from acceptance.wire import wait_until
@@ -175,6 +176,15 @@ def test_who_was_held_up_leaves_while_another_run_is_done(make_connection: Make)
     assert behind.thread == "flask-realtime-loop"
 
 
+def test_what_a_run_leaves_in_context_variables_is_not_for_others(make_connection: Make) -> None:
+    variable = ContextVar("variable", default="nothing")
+    seen: list[str] = []
+    last = Work(lambda: seen.append(variable.get()))
+    make_connection().bring(Work(lambda: variable.set("something")), last)
+    assert last.done.wait(PATIENCE)
+    assert seen == ["nothing"]
+
+
 def test_what_computes_is_left_behind_too(make_connection: Make) -> None:
     def compute() -> None:
         end = time.monotonic() + 50 * LOOK_EVERY
@@ -301,7 +311,9 @@ def test_what_hits_the_loop_s_greenlet_does_not_end_it(library: str) -> None:
         import logging
         import {library} as green
         from extension.live import SocketIOClient, serve
+        from flask_realtime.server import pace
 
+        pace.LONG = 10.0  # however busy the machine is, it is quick
         logging.getLogger("flask_realtime").disabled = True
         logging.getLogger("werkzeug").disabled = True
         greenlets = []
