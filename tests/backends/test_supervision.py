@@ -144,14 +144,11 @@ def test_it_can_be_taken_over_again_and_again(make_connection: Make) -> None:
     assert all(work.told.is_set() and not work.done.is_set() for work in waiting)
     go.set()
     assert all(work.done.wait(PATIENCE) for work in waiting)
-    deadline = time.monotonic() + PATIENCE
-    while _loop_threads() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert _loop_threads() == before, "one leads, one looks on; the others have ended"
+    wait_until(lambda: len(_loop_threads() - before) == 2, what="one leads, one looks on; the others end")
 
 
-def _loop_threads() -> int:
-    return sum(t.name in ("flask-realtime-loop", "first leader") for t in threading.enumerate())
+def _loop_threads() -> set[threading.Thread]:
+    return {t for t in threading.enumerate() if t.name in ("flask-realtime-loop", "first leader")}
 
 
 def test_who_was_held_up_leaves_while_another_run_is_done(make_connection: Make) -> None:
