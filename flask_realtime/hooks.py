@@ -142,42 +142,46 @@ class HookedCall:
             error = None
 
     def _answer(self, handler: Handler, *args: Any) -> Any:
-        answer = None
         for hook in self._outside_in("before"):
             try:
                 answer = hook.run(self._backend)
             except EventRefusedError:
                 if self._message != "disconnect":  # there is nothing to refuse
                     raise
-            if self._is_answer(answer):
-                break
-        if self._connects and not refuses(answer):
+            else:
+                if self._is_answer(answer):
+                    return self._instead(answer)
+        if self._connects:
             for hook in self._outside_in("connect"):
                 if refuses(refusal := hook.run(self._backend, *args)):
                     return refusal
             self._scope.admitted = True
-        return answer if self._is_answer(answer) else handler(*args)
+        return handler(*args)
 
     async def _answer_async(self, handler: Handler, *args: Any) -> Any:
-        answer = None
         for hook in self._outside_in("before"):
             try:
                 answer = await hook.run_async(self._backend)
             except EventRefusedError:
                 if self._message != "disconnect":  # there is nothing to refuse
                     raise
-            if self._is_answer(answer):
-                break
-        if self._connects and not refuses(answer):
+            else:
+                if self._is_answer(answer):
+                    return self._instead(answer)
+        if self._connects:
             for hook in self._outside_in("connect"):
                 if refuses(refusal := await hook.run_async(self._backend, *args)):
                     return refusal
             self._scope.admitted = True
-        return answer if self._is_answer(answer) else await handler(*args)
+        return await handler(*args)
 
     def _is_answer(self, result: Any) -> bool:
         # A client that has gone has gone: nobody can keep the app from hearing of it.
         return result is not None and self._message != "disconnect"
+
+    def _instead(self, answer: Any) -> Any:
+        """What comes of the event where a ``before`` hook has answered it: no client is let in by that."""
+        return False if self._connects and not refuses(answer) else answer
 
     def _settled(self, result: Any) -> Any:
         """What comes of the handler, or of that of its error."""

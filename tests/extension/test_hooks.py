@@ -457,9 +457,7 @@ class TestNobodyGetsAround:
     def test_not_by_an_answer(self, socketio: SocketIO, connect: Connect, hooks_async: bool) -> None:
         socketio.on_event("connect", lambda: True)
         socketio.before_event(record([], "before", hooks_async, {"error": "too fast"}))
-        assert connect().is_connected()
-        socketio.before_connect(_refuse)
-        assert not connect().is_connected()
+        assert not connect().is_connected(), "the handler that could have let it in did not run"
 
     @pytest.mark.parametrize("answer", [lambda auth: False, lambda auth: redirect("/login")])
     def test_not_by_what_changes_the_result(
@@ -471,7 +469,7 @@ class TestNobodyGetsAround:
 
     def test_the_star_means_all_namespaces(self, socketio: SocketIO, connect: Connect) -> None:
         socketio.on("event", namespace="/chat")(lambda: "answer")
-        socketio.before_event(namespace="*")(lambda: "before")
+        socketio.before_event(namespace="*")(lambda: "before" if request.event["args"] == () else None)
         assert connect("/chat").emit("event", callback=True, namespace="/chat") == "before"
         socketio.before_connect(namespace="*")(_refuse)
         assert not connect("/chat").is_connected("/chat")
