@@ -9,13 +9,14 @@ from collections.abc import Generator, Sequence
 from contextlib import suppress
 from typing import Any
 
-import kombu
+from kombu.connection import Connection
+from kombu.entity import Exchange, Queue
 
 from .channel import IDLE, Channel, RefusedError
 
 __all__ = ["KombuChannel"]
 
-TIMEOUT = 5.0  # seconds
+TIMEOUT = 5  # seconds
 AMQP = ("amqp", "amqps", "pyamqp")
 #: AMQP's answer to a message that is too large
 PRECONDITION_FAILED = 406
@@ -47,10 +48,10 @@ class KombuChannel(Channel):
 
     def _connection(self) -> Any:
         options = {"polling_interval": POLL_EVERY} if self._scheme in POLLED else {}
-        return kombu.Connection(self._url, connect_timeout=TIMEOUT, transport_options=options)
+        return Connection(self._url, connect_timeout=TIMEOUT, transport_options=options)
 
     def _exchange(self) -> Any:
-        return kombu.Exchange(self.name, type="fanout", durable=False)
+        return Exchange(self.name, type="fanout", durable=False)
 
     def connect(self) -> _KombuConnection:
         """See :class:`.Channel`."""
@@ -60,7 +61,7 @@ class KombuChannel(Channel):
     def listen(self) -> Generator[bytes | None, None, None]:
         """See :class:`.Channel`."""
         received: deque[Any] = deque()
-        queue = kombu.Queue(
+        queue = Queue(
             f"flask-realtime.{secrets.token_hex(8)}",
             self._exchange(),
             exclusive=True,

@@ -109,7 +109,7 @@ def _master(url: str, options: dict[str, Any]) -> Any:
         raise ValueError(
             "the URL of a sentinel has the form redis+sentinel://host:port,host:port/database/service"
         )
-    more = {"username": unquote(user) or None, "password": unquote(password) or None}
+    more: dict[str, Any] = {"username": unquote(user) or None, "password": unquote(password) or None}
     sentinel = Sentinel(sentinels, **options, **more, db=int(database or 0))
     return sentinel.master_for(service)
 

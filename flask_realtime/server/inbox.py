@@ -111,7 +111,7 @@ def _is_synchronous(work: Work) -> bool:
 
 def _is_quick(work: Work) -> bool:
     """It may be done in the loop."""
-    return type(work) is PacedWork and not work.pace.waits
+    return isinstance(work, PacedWork) and not work.pace.waits
 
 
 class _Breather:
@@ -268,7 +268,7 @@ class Inbox:
     def held_up(self) -> None:
         """See :class:`.ports.Runnable`."""
         current = self._current
-        if type(current) is PacedWork:
+        if isinstance(current, PacedWork):
             current.pace.held_up()
 
     async def _run_async(self, turn: int) -> None:
@@ -313,7 +313,7 @@ class Inbox:
             now = engine.now()
             if finished is not None:
                 self._count_finished()
-                if type(finished) is PacedWork:
+                if isinstance(finished, PacedWork):
                     started = self._started_at
                     if turn == self._turn and started is not None:
                         finished.pace.record(now - started)

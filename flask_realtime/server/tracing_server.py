@@ -14,6 +14,7 @@ from .tracing import TraceLog
 
 if TYPE_CHECKING:
     from ..config import ServerConfig
+    from .ports import AsyncEvent, Event
 
 __all__ = ["TracingServer"]
 
@@ -54,8 +55,10 @@ class TracingServer(Server):
         super().emit(event, args, namespace, target, *rest, **options)
         self._trace("event %s to %s of namespace %s", excerpt(event), _named(target), excerpt(namespace))
 
-    def _begin_call(self, data: list[Any], namespace: str, sid: Sid, *rest: Any) -> Any:
-        pending = super()._begin_call(data, namespace, sid, *rest)
+    def _begin_call(
+        self, data: list[Any], namespace: str, sid: Sid, done: Event | AsyncEvent, ignore_queue: bool
+    ) -> Any:
+        pending = super()._begin_call(data, namespace, sid, done, ignore_queue)
         self._trace("call of %s by client %s of namespace %s", excerpt(data[0]), sid, excerpt(namespace))
         return pending
 

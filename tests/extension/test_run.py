@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.util
 import json
 import os
@@ -63,7 +64,7 @@ class Process:
         """The process that answers, if one does."""
         try:
             return int(wire.request(self.url + "/pid").text)
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):  # it may end in the middle of its answer
             return None
 
     def wait_ready(self) -> int:
