@@ -65,7 +65,7 @@ class ThreadSupervisor:
         self._resting = True
         self._woken = threading.Event()
         self._closed = False
-        self.watches = False
+        self.watches: bool = False
         self._start()
 
     def _start(self) -> None:
