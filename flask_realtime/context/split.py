@@ -77,12 +77,13 @@ class EventContext(EventPart, RequestContext):  # type: ignore[override]
         """What was pushed first ends the event: the app's teardown functions run."""
         app = self.app
         token, app_context = self._cv_tokens[-1]
+        tears_down = not self._torn_down and self.scope.tears_down
         try:
-            if len(self._cv_tokens) == 1 and not self._torn_down and self.scope.tears_down:
+            if tears_down and len(self._cv_tokens) == 1:
                 app.do_teardown_request(exc)
         finally:
             try:
-                if app_context is not None and not self._torn_down and self.scope.tears_down:
+                if tears_down and app_context is not None:
                     app.do_teardown_appcontext(exc)
             finally:
                 self._cv_tokens.pop()

@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 import servers
 from acceptance import wire
+from extension.conftest import app, socketio
 from python_client import Client
+
+__all__ = ["app", "socketio"]  # fixtures
 
 APPS = Path(__file__).parent / "apps"
 MODES = ("threading", "gevent", "eventlet")
@@ -99,8 +102,8 @@ def start(tmp_path: Path, require: Callable[[str, object], None]) -> Iterator[St
         return started[-1]
 
     yield start
-    for app in started:
-        app.stop()
+    for each in started:
+        each.stop()
 
 
 @pytest.fixture

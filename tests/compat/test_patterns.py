@@ -32,18 +32,6 @@ from flask_realtime import (
 
 
 @pytest.fixture
-def app() -> Flask:
-    app = Flask("app")
-    app.secret_key = "only for tests"
-    return app
-
-
-@pytest.fixture
-def socketio(app: Flask) -> SocketIO:
-    return SocketIO(app)
-
-
-@pytest.fixture
 def client(app: Flask, socketio: SocketIO) -> SocketIOTestClient:
     return socketio.test_client(app)
 

@@ -40,13 +40,6 @@ def set_up(request: pytest.FixtureRequest) -> Order:
 
 
 @pytest.fixture
-def app() -> Flask:
-    app = Flask("app")
-    app.secret_key = "only for tests"
-    return app
-
-
-@pytest.fixture
 def blueprint() -> Blueprint:
     return Blueprint("chat", "chat")
 

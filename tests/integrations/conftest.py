@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from acceptance import wire
-from extension.live import serve
+from extension.conftest import Connect, connect, socketio, url
 from flask import Flask
 from flask.testing import FlaskClient
 from integrations.stores import database_url, postgresql, redis_url
 
-from flask_realtime import SocketIO, SocketIOTestClient
-
-__all__ = ["database_url", "postgresql", "redis_url"]  # fixtures
+__all__ = ["Connect", "connect", "database_url", "postgresql", "redis_url", "socketio", "url"]
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "integrations.md"
-Connect = Callable[..., SocketIOTestClient]
 #: turns a function into a handler
 Style = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -54,28 +51,6 @@ def app() -> Flask:
     app = Flask("app")
     app.secret_key = "only for tests, and long enough for SHA-256"
     return app
-
-
-@pytest.fixture
-def socketio(app: Flask) -> SocketIO:
-    return SocketIO(app)
-
-
-@pytest.fixture
-def connect(app: Flask, socketio: SocketIO) -> Connect:
-    """``connect("/chat", auth=...)``: a new test client."""
-
-    def connect(namespace: str | None = None, **options: Any) -> SocketIOTestClient:
-        return socketio.test_client(app, namespace=namespace, **options)
-
-    return connect
-
-
-@pytest.fixture
-def url(app: Flask, socketio: SocketIO) -> Iterator[str]:
-    """Where the app is served by a real server."""
-    with serve(app) as url:
-        yield url
 
 
 def documented(name: str, **names: Any) -> dict[str, Any]:

@@ -14,8 +14,6 @@ from ..words import NEW, OLD
 
 __all__ = ["Module", "last_name", "parse"]
 
-EXTENSIONS = (OLD, NEW)
-
 
 @dataclass(frozen=True)
 class Module:
