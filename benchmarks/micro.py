@@ -15,7 +15,7 @@ from flask_realtime import SocketIO, emit
 from flask_realtime.adapters import MemoryAdapter
 from flask_realtime.backends.memory import MemoryBackend, MemoryTransport
 from flask_realtime.config import ServerConfig
-from flask_realtime.context import EventScope, ManagedSessions, slim_environ
+from flask_realtime.context import slim_environ
 from flask_realtime.hooks import HookTable
 from flask_realtime.mounting import state_of
 from flask_realtime.protocol.socketio import JSONSerializer, MsgpackSerializer, Packet, PacketType, Serializer
@@ -178,13 +178,14 @@ class MemoryServer:
         self.socketio = SocketIO(self.app)
         self.backend = MemoryBackend()
         self.dispatcher = Dispatcher()
+        self.runner = HandlerRunner(self.socketio, ServerConfig(), HookTable())
         self.server = Server(
             ServerConfig(),
             self.backend,
             MemoryAdapter(),
             JSONSerializer(),
             self.dispatcher,
-            HandlerRunner(self.socketio, ServerConfig(), HookTable()),
+            self.runner,
             logging.getLogger("flask_realtime"),
         )
         state = state_of(self.app)
@@ -221,12 +222,11 @@ class MemoryClient:
 
 def event_context() -> Function:
     """What every handler is wrapped in, with a handler that does nothing."""
-    client = MemoryClient(MemoryServer(), lambda message: None)
-    scope = EventScope(client.socket)
+    memory = MemoryServer()
+    run = partial(memory.runner.run, MemoryClient(memory, lambda message: None).socket)
     args: list[object] = ["hello"]
-    sessions = ManagedSessions()
-    assert scope.run(lambda text: text, "echo", args, sessions) == "hello"
-    return partial(scope.run, lambda text: None, "echo", args, sessions)
+    assert run(lambda text: text, "echo", args) == "hello"
+    return partial(run, lambda text: None, "echo", args)
 
 
 def event_round_trip() -> Function:

@@ -26,7 +26,7 @@ from .server.emitter import Emitter
 from .server.server import Server
 from .server.tracing_server import TracingServer
 from .server_api import SocketIOServer
-from .types import AckCallback, DisconnectReason, Handler, Room, Sid, Target
+from .types import EVERYBODY, AckCallback, DisconnectReason, Handler, Room, Sid, Target
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -165,9 +165,7 @@ class SocketIO(HandlerRegistry):
 
         :raises RuntimeError: see :attr:`current_server`.
         """
-        if self._server is None and self._emitter is not None:
-            return self._emitter
-        return self.current_server
+        return self._emitter if self._server is None and self._emitter is not None else self.current_server
 
     @property
     def _backend(self) -> Backend:
@@ -246,15 +244,24 @@ class SocketIO(HandlerRegistry):
         :param broadcast: accepted for compatibility; without ``to``, it always is.
         :raises TypeError, ValueError: the data can't be serialised.
         """
-        skip = _several(skip_sid)
-        if not include_self and not skip:
-            skip = (flask.request.sid,)  # type: ignore[attr-defined]
-        to = room if to is None else to
-        target = Target(None if to is None else _several(to), frozenset(skip))
-        outlet = self.outlet
+        if to is None:
+            to = room
+        rooms = (to,) if type(to) is str else None if to is None else _several(to)
+        if skip_sid is None and include_self:
+            target = EVERYBODY if rooms is None else Target(rooms)
+        else:
+            # Without a skip_sid, include_self=False leaves out the client of the current event.
+            skip = _several(skip_sid) or (() if include_self else (flask.request.sid,))  # type: ignore[attr-defined]
+            target = Target(rooms, frozenset(skip))
+        handled = current_event()
+        if handled is not None and handled.app.extensions.get(COMPATIBLE_KEY) is self:
+            outlet: Server | Emitter = handled.scope.server
+        else:
+            outlet = self.outlet
         if callback is not None and isinstance(outlet, Server):
             callback = self._in_current_context(callback)
-        outlet.emit(event, _values(args, data), namespace or "/", target, callback, volatile, ignore_queue)
+        values = args if data is None and not (args and type(args[0]) is tuple) else _values(args, data)
+        outlet.emit(event, values, namespace or "/", target, callback, volatile, ignore_queue)
 
     def _in_current_context(self, callback: AckCallback) -> AckCallback:
         """A callback runs in the context of the client whose event has emitted."""

@@ -42,7 +42,7 @@ def _current(name: str) -> Any:
     """
     event = current_event()
     try:
-        return getattr(flask.request if event is None else event.request, name)
+        return getattr(flask.request if event is None else event.scope, name)
     except AttributeError:
         raise RuntimeError(
             f"request.{name} exists only while an event is handled; elsewhere, use the methods of SocketIO"
@@ -83,14 +83,22 @@ def emit(
     :param sid: accepted for compatibility; it says nothing about the recipient, which is ``to``.
     :raises TypeError, ValueError: the data can't be serialised.
     """
+    handled = current_event()
     if to is None:
         to = room
     if to is None and not broadcast:
-        to = _current("sid")
-    _socketio().emit(
+        to = _current("sid") if handled is None else handled.scope.sid
+    if namespace is None:
+        namespace = _current("namespace") if handled is None else handled.scope.namespace
+    socketio: SocketIO = _socketio() if handled is None else handled.app.extensions["socketio"]
+    if callback is None and include_self and skip_sid is None and not (ignore_queue or volatile):
+        # Most emits: to hand on all options, one by one, costs as much as they do.
+        socketio.emit(event, *args, namespace=namespace, to=to, data=data)
+        return
+    socketio.emit(
         event,
         *args,
-        namespace=_current("namespace") if namespace is None else namespace,
+        namespace=namespace,
         to=to,
         callback=callback,
         include_self=include_self,

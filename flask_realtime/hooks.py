@@ -62,19 +62,20 @@ class HookTable:
     """The hooks of an app, or of a group of its events."""
 
     def __init__(self) -> None:
-        self._of: dict[str | None, Hooks] = {}
+        #: None: those of all namespaces
+        self.by_namespace: dict[str | None, Hooks] = {}
         #: a group's error handler
         self.error: Handler | None = None
 
     def of(self, namespace: str | None) -> Hooks:
         """Those of a namespace (None or ``'*'``: of all), to be added to."""
-        return self._of.setdefault(None if namespace == "*" else namespace, Hooks())
+        return self.by_namespace.setdefault(None if namespace == "*" else namespace, Hooks())
 
     def around(self, namespace: str) -> list[Hooks]:
         """The hooks of an event, from the outermost: all that there are."""
-        if not self._of:
+        if not self.by_namespace:
             return []
-        return [hooks for hooks in (self._of.get(None), self._of.get(namespace)) if hooks]
+        return [hooks for hooks in (self.by_namespace.get(None), self.by_namespace.get(namespace)) if hooks]
 
 
 class HookedCall:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
+from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any
 
-from .context import EventScope, ManagedSessions, Sessions, SharedSessions
+from werkzeug.exceptions import HTTPException
+
+from .context import EventContext, EventScope, ManagedSessions, Sessions, SharedSessions
+from .context.http_answers import check, is_refusal, refusal
+from .context.sessions import SAVED_SESSION
 from .exceptions import EventRefusedError
 from .hooks import HookedCall
-from .server.inbox import awaited, completed
+from .server.inbox import awaited, completed, in_thread
 from .types import Handler
 
 if TYPE_CHECKING:
@@ -26,9 +30,9 @@ class HandlerRunner:
 
     def __init__(self, socketio: SocketIO, config: ServerConfig, hooks: HookTable) -> None:
         self._socketio = socketio
-        self._config = config
         self._managed_sessions = ManagedSessions()
         self._shared_sessions = SharedSessions(config.make_logger())
+        self._configured_sessions = self._sessions_of(config.manage_session)
         self._hooks = hooks
 
     def run(
@@ -40,11 +44,39 @@ class HandlerRunner:
         group: HookTable | None = None,
     ) -> Any:
         """See :class:`.server.Runner`."""
-        call: Callable[..., Any] = partial(self._settle, socket, group)
-        scope = self._scope(socket)
-        if around := self._around(socket, message, group):
-            call = partial(HookedCall(around, message or "", scope).run, call)
-        return scope.run(partial(call, function), message, args, self._sessions)
+        # Nearly all that is done for an event beside its handler is here, so this calls little.
+        scope: EventScope = socket.scope or self._scope(socket)
+        around = self._around(socket, message, group) if self._hooks.by_namespace or group is not None else ()
+        if around:
+            hooked = HookedCall(around, message or "", scope)
+            function = partial(hooked.run, partial(self._settle, socket, group), function)
+        sessions = self._sessions
+        context = EventContext(scope, sessions, message, args)
+        context.push()
+        try:
+            if SAVED_SESSION not in scope.environ:
+                sessions.begin(context)
+            try:
+                result = function(*args)
+                if result is not None and iscoroutine(result):
+                    result = completed(scope.server.backend, result)
+            except Exception as error:
+                handler = None if around else self._error_handler(socket, group, error)
+                if handler is None:
+                    raise
+                result = completed(scope.server.backend, handler(error))
+            if message == "connect":
+                check(result)
+            if context.opened_session is not None:
+                sessions.end(context)
+        except BaseException as error:
+            raised = _as_refusal(error)
+            context.pop(raised)
+            if raised is error:
+                raise
+            raise raised from error
+        context.pop(None)
+        return result
 
     async def run_async(
         self,
@@ -55,11 +87,36 @@ class HandlerRunner:
         group: HookTable | None = None,
     ) -> Any:
         """See :class:`.server.Runner`."""
-        call: Callable[..., Any] = partial(self._settle_async, socket, group)
-        scope = self._scope(socket)
-        if around := self._around(socket, message, group):
-            call = partial(HookedCall(around, message or "", scope).run_async, call)
-        return await scope.run_async(partial(call, function), message, args, self._sessions)
+        scope: EventScope = socket.scope or self._scope(socket)
+        around = self._around(socket, message, group) if self._hooks.by_namespace or group is not None else ()
+        if around:
+            hooked = HookedCall(around, message or "", scope)
+            function = partial(hooked.run_async, partial(self._settle_async, socket, group), function)
+        sessions = self._sessions
+        context = EventContext(scope, sessions, message, args)
+        context.push()
+        try:
+            if SAVED_SESSION not in scope.environ:
+                sessions.begin(context)
+            try:
+                result = await function(*args)
+            except Exception as error:
+                handler = None if around else self._error_handler(socket, group, error)
+                if handler is None:
+                    raise
+                result = await awaited(handler(error))
+            if message == "connect":
+                check(result)
+            if context.opened_session is not None:
+                sessions.end(context)
+        except BaseException as error:
+            raised = _as_refusal(error)
+            await _pop(context, raised)
+            if raised is error:
+                raise
+            raise raised from error
+        await _pop(context, None)
+        return result
 
     def attends(self, namespace: str) -> bool:
         """See :class:`.server.Runner`."""
@@ -86,38 +143,53 @@ class HandlerRunner:
     @property
     def _sessions(self) -> Sessions:
         override = self._socketio.manage_session_override
-        managed = self._config.manage_session if override is None else override
+        return self._configured_sessions if override is None else self._sessions_of(override)
+
+    def _sessions_of(self, managed: bool) -> Sessions:
         return self._managed_sessions if managed else self._shared_sessions
 
     # Inside the event's context
 
     def _settle(self, socket: Socket, group: HookTable | None, function: Handler, *args: Any) -> Any:
         """A function's result, or that of the handler of its error."""
+        backend = socket.client.server.backend
         try:
-            return completed(socket.client.server.backend, function(*args))
-        except EventRefusedError:
-            raise
+            return completed(backend, function(*args))
         except Exception as error:
-            handler = self._error_handler(socket.namespace, group)
+            handler = self._error_handler(socket, group, error)
             if handler is None:
                 raise
-            return completed(socket.client.server.backend, handler(error))
+            return completed(backend, handler(error))
 
     async def _settle_async(
         self, socket: Socket, group: HookTable | None, function: Handler, *args: Any
     ) -> Any:
         try:
             return await function(*args)
-        except EventRefusedError:
-            raise
         except Exception as error:
-            handler = self._error_handler(socket.namespace, group)
+            handler = self._error_handler(socket, group, error)
             if handler is None:
                 raise
             return await awaited(handler(error))
 
-    def _error_handler(self, namespace: str, group: HookTable | None) -> Handler | None:
+    def _error_handler(self, socket: Socket, group: HookTable | None, error: Exception) -> Handler | None:
+        if isinstance(error, EventRefusedError):
+            return None
         if group is not None and group.error is not None:
             return group.error
         socketio = self._socketio
-        return socketio.exception_handlers.get(namespace, socketio.default_exception_handler)
+        return socketio.exception_handlers.get(socket.namespace, socketio.default_exception_handler)
+
+
+def _as_refusal(error: BaseException) -> BaseException:
+    """What an HTTP error stands for, where it answers the client; to be called in the event's context."""
+    return refusal(error) if isinstance(error, HTTPException) and is_refusal(error) else error
+
+
+async def _pop(context: EventContext, error: BaseException | None) -> None:
+    try:
+        if context.scope.tears_down_async:
+            # Flask waits for a coroutine function, which an event loop must not.
+            await in_thread(context.scope.server.backend, partial(context.tear_down, error))
+    finally:
+        context.pop(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Protocol, TypeVar
 
 from ..types import Room, Sid, Target
@@ -57,8 +57,8 @@ class Adapter(Protocol[M]):
         """Everybody leaves it."""
         ...
 
-    def sockets(self, namespace: str, target: Target) -> Iterator[M]:
-        """The sockets of a target, each once."""
+    def sockets(self, namespace: str, target: Target) -> Collection[M]:
+        """The sockets of a target, each once; a copy, which later changes of the rooms leave alone."""
         ...
 
     def members(self, namespace: str, room: Room | None) -> Iterable[M]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Generic
 
 from ..types import Room, Sid, Target
@@ -64,15 +64,18 @@ class MemoryAdapter(Generic[M]):
         for socket in list(self._rooms.get(namespace, {}).get(room, ())):
             self.leave(socket, room)
 
-    def sockets(self, namespace: str, target: Target) -> Iterator[M]:
-        rooms, skip = target
+    def sockets(self, namespace: str, target: Target) -> Collection[M]:
+        rooms, skip = target.rooms, target.skip
+        candidates: Iterable[M]
         if rooms is None:
             candidates = self.members(namespace, None)
         elif len(rooms) == 1:
             candidates = self._in_room(namespace, rooms[0])
         else:
             candidates = {socket: None for room in rooms for socket in self._in_room(namespace, room)}
-        return iter(candidates) if not skip else (s for s in candidates if s.sid not in skip)
+        if skip:
+            return [socket for socket in candidates if socket.sid not in skip]
+        return candidates if type(candidates) is tuple else list(candidates)
 
     def members(self, namespace: str, room: Room | None) -> Iterable[M]:
         if room is None:

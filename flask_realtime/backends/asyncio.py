@@ -174,6 +174,7 @@ class AsyncioBackend(ThreadPools, Coroutines):
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._timer = LoopTimer(self.loop)
         self.now: Callable[[], float] = self._timer.now
+        self.stopwatch: Callable[[], float] = time.monotonic
         self._ready: deque[Callable[[], object]] = deque()
         self._called = False
         self._rearming = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,8 @@ class LoopBackend(Coroutines, ABC):
     name: str
 
     def __init__(self) -> None:
+        #: see :class:`.ports.Backend`
+        self.stopwatch: Callable[[], float] = time.monotonic
         self._parked_polls = 0
         self._parked_lock = threading.Lock()
 

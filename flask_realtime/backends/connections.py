@@ -45,6 +45,7 @@ class SocketConnection:
         "_events",
         "_linger",
         "_progress_by",
+        "_tls",
         "_unsent",
         "engine",
         "loop",
@@ -70,6 +71,7 @@ class SocketConnection:
         self._progress_by: float | None = None
         self._linger = False
         self._closed = False
+        self._tls = False
 
     @property
     def blocked(self) -> bool:
@@ -87,6 +89,7 @@ class SocketConnection:
         with contextlib.suppress(OSError):  # a Unix socket has no such option
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
+        self._tls = is_tls(sock)
         self._events = READ
         self.loop.register(sock, READ, self)
 
@@ -125,7 +128,7 @@ class SocketConnection:
         elif not self._linger:
             self.receive(data)
             # TLS keeps decrypted bytes that no selector sees.
-            if is_tls(self.sock) and not self._closed and self.sock.pending():  # type: ignore[attr-defined]
+            if self._tls and not self._closed and self.sock.pending():  # type: ignore[attr-defined]
                 self.loop.call_soon(lambda: self.handle_events(READ))
 
     def write(self, data: bytes) -> bool:
@@ -199,7 +202,7 @@ class SocketConnection:
             return
         self._linger = True
         self._unsent = None
-        if is_tls(self.sock):
+        if self._tls:
             with contextlib.suppress(OSError, ValueError):
                 self.sock.unwrap()  # type: ignore[attr-defined] # says close_notify; its answer is not waited for
         with contextlib.suppress(OSError):
@@ -296,14 +299,16 @@ class WebSocketTransport(SocketConnection):
 
     def receive(self, data: bytes) -> None:
         """See :class:`SocketConnection`."""
-        events = self._websocket.receive_data(data)
+        websocket = self._websocket
+        events = websocket.receive_data(data)
         closed = events.pop() if events and type(events[-1]) is Closed else None
         if events:
             self.session.receive(self, events)  # type: ignore[arg-type]
         if closed is not None:
             self._peer_closed(closed)  # type: ignore[arg-type]
             return
-        self.flush()
+        if websocket.has_data_to_send:
+            self.wake()
         if self.session.reading_paused:
             self.watch(self._events & ~READ)
 
@@ -333,10 +338,10 @@ class WebSocketTransport(SocketConnection):
             if self._abort_code is not None:
                 self._finish_with(self._abort_code)
                 return
-            if not self.write_unsent():
+            if self._unsent is not None and not self.write_unsent():
                 return
             self._write_queue()
-        if not self.session.reading_paused:
+        if not self._events & READ and not self.session.reading_paused:
             self.watch(self._events | READ)
 
     def waiting(self) -> tuple[str, int]:
@@ -349,37 +354,34 @@ class WebSocketTransport(SocketConnection):
         control = self._websocket.data_to_send()
         if control:
             self._out.append(control)
-        while True:
-            carries = session.transport is self
-            messages = session.data_to_send(WRITE_SIZE) if carries else []
-            if not messages and not self._out:
-                break
-            data = self._join(messages)
+        carries = session.transport is self
+        messages = session.data_to_send(WRITE_SIZE) if carries else []
+        while messages or self._out:
             # Counted as queued until it is written; what waits in `_unsent` is bounded by WRITE_SIZE
             # or by one message.
-            whole = self.write(data)
+            whole = self.write(self._join(messages))
             if self._closed:
                 return
             if messages:
-                session.written()
+                session.outbox.commit()
             if not whole:
                 return
-            if not self._out and not (carries and session.outbox.messages):
-                break
-        if session.transport is self and session.drained:
+            messages = session.data_to_send(WRITE_SIZE) if carries and session.outbox.messages else []
+        if carries and session.drained:
             self._finish_with(session.close_code)
 
     def _join(self, messages: list[Message]) -> bytes:
-        if len(messages) == 1 and not self._out:
-            return self._encode(messages[0])
-        parts = self._out + [self._encode(message) for message in messages]
-        self._out = []
-        return b"".join(parts)
+        if self._websocket.accepts_frames:
+            frames = [message.cached_frame or message.ws_frame for message in messages]
+        else:
+            frames = [self._encode(message) for message in messages]
+        if self._out:
+            frames = self._out + frames
+            self._out = []
+        return frames[0] if len(frames) == 1 else b"".join(frames)
 
     def _encode(self, message: Message) -> bytes:
         websocket = self._websocket
-        if websocket.accepts_frames:
-            return message.ws_frame
         frames = [] if message.text is None else [websocket.encode_text(message.text)]
         frames += [websocket.encode_binary(data) for data in message.binary]
         return b"".join(frames)

@@ -102,7 +102,8 @@ class Loop:
         if not connection.scheduled:
             connection.scheduled = True
             self._dirty.append(connection)
-            self.wake()
+            if self._sleeping:
+                self.wake()
 
     def keep(self, scheduler: Scheduler) -> None:
         """Handle the deadlines of ``scheduler``."""
@@ -210,7 +211,8 @@ class Loop:
             self._guard(self._ready.popleft())
         self._guard(self._deadlines.handle_timeouts, self._turned_at)
         self._schedulers.handle_timeouts(self._turned_at)
-        self._flush()
+        if self._dirty:
+            self._flush()
 
     def _wait(self, wait: bool) -> bool:
         self._poller.breathe()
@@ -227,11 +229,11 @@ class Loop:
 
     def _read(self) -> bool:
         """Read, and run what that brings; False where another thread goes on with it."""
-        events = self._events
+        events, runs = self._events, self._runs
         may_run = self._supervisor is not None and self._supervisor.watches
         while True:
-            while self._runs:
-                if not self._run(self._runs.popleft()):
+            while runs:
+                if not self._run(runs.popleft()):
                     return False
             if not events:
                 return True
@@ -240,7 +242,11 @@ class Loop:
                 self._drain_waker()
                 continue
             self._reading = may_run
-            self._guard(connection.handle_events, mask)
+            try:
+                connection.handle_events(mask)
+            except Exception:
+                # A fault of ours with one client must not end the loop for all others.
+                logger.exception("error in the loop")
             self._reading = False
 
     def _run(self, run: Run) -> bool:
@@ -261,16 +267,19 @@ class Loop:
     def _flush(self) -> None:
         # What is scheduled while we flush waits for the next turn, so that one
         # busy client can't keep the loop from reading.
-        for _ in range(len(self._dirty)):
-            connection = self._dirty.popleft()
+        dirty = self._dirty
+        for _ in range(len(dirty)):
+            connection = dirty.popleft()
             connection.scheduled = False
-            self._guard(connection.flush)
+            try:
+                connection.flush()
+            except Exception:
+                logger.exception("error in the loop")
 
     def _guard(self, function: Callable[..., None], *args: int | float) -> None:
         try:
             function(*args)
         except Exception:
-            # A fault of ours with one client must not end the loop for all others.
             logger.exception("error in the loop")
 
     def _drain_waker(self) -> None:

@@ -9,7 +9,7 @@ event, as after every request: database sessions depend on them.
 
 ::
 
-    scope           what the events of a client share, and how one is run
+    scope           what the events of a client share
     sessions        which session handlers see
     http_answers    what abort() and a redirect do in a handler
     part            what the context of an event has, with any Flask

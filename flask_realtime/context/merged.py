@@ -29,12 +29,14 @@ CURRENT = _cv_app
 class EventContext(EventPart, AppContext):  # type: ignore[override]
     """Flask's context, which is popped as Flask does it, without what an event does not need."""
 
-    def __init__(self, scope: EventScope, request: Request, sessions: Sessions) -> None:
+    def __init__(self, scope: EventScope, sessions: Sessions, message: str | None, args: list[Any]) -> None:
         self.app: Flask = scope.app
         self.g: _AppCtxGlobals = scope.app.app_ctx_globals_class()
         self.scope = scope
         self.sessions = sessions
-        self._request = request
+        self._message = message
+        self._args = args
+        self._request: Request = scope.request(message, args)
         self._session: SessionMixin | None = None
         self._flashes: list[tuple[str, str]] | None = None
         self._after_request_functions: list[Any] = []
@@ -43,7 +45,8 @@ class EventContext(EventPart, AppContext):  # type: ignore[override]
 
     def copy(self) -> EventContext:
         """For ``copy_current_request_context``: the same request and session, elsewhere."""
-        copied = EventContext(self.scope, self._request, self.sessions)
+        copied = EventContext(self.scope, self.sessions, self._message, self._args)
+        copied._request = self._request
         copied._session = self._get_session()
         return copied
 

@@ -18,7 +18,6 @@ class EventPart:
     """Goes before Flask's own class: no routing, no parsing; the session is opened when it is asked for."""
 
     app: Flask
-    request: Request
     scope: EventScope
     sessions: Sessions
     #: None until it is asked for
@@ -35,6 +34,12 @@ class EventPart:
     def opened_session(self) -> SessionMixin | None:
         """The session, if somebody has asked for it."""
         return self._session
+
+    if TYPE_CHECKING:
+
+        @property
+        def request(self) -> Request:
+            """The connection's request, with what the event adds to it."""
 
     def _get_session(self) -> SessionMixin:
         if self._session is None:

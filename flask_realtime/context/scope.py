@@ -1,10 +1,8 @@
-"""What the events of a client share, and how one is run."""
+"""What the events of a client share."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +12,11 @@ from flask.signals import appcontext_tearing_down, request_tearing_down
 from werkzeug.exceptions import HTTPException
 
 from ..server.dispatcher import is_async
-from ..server.inbox import in_thread
-from .http_answers import check, is_refusal, refusal
-from .sessions import Sessions
 
 if TYPE_CHECKING:
     from ..server.client import Socket
     from ..server.server import Server
+    from ..types import Sid
     from .split import CURRENT, EventContext
 elif "_cv_request" in vars(flask.globals):  # not hasattr: Flask 3.2 warns of what it no longer has
     from .split import CURRENT, EventContext
@@ -57,25 +53,38 @@ def current_event() -> EventContext | None:
 class EventScope:
     """What the events of one socket share."""
 
-    __slots__ = ("_tears_down_async", "_template", "_url_adapter", "admitted", "app", "environ", "server")
+    __slots__ = (
+        "_template",
+        "_url_adapter",
+        "admitted",
+        "app",
+        "environ",
+        "namespace",
+        "server",
+        "sid",
+        "tears_down_async",
+    )
 
     def __init__(self, socket: Socket) -> None:
         self.environ: dict[str, Any] = socket.client.session.environ
         self.app: Flask = self.environ["flask.app"]
         self.server: Server = socket.client.server
+        self.sid: Sid = socket.sid
+        self.namespace: str = socket.namespace
         #: all hooks that could refuse the client have let it pass
         self.admitted: bool = False
-        self._tears_down_async = _tears_down_async(self.app)
-        self._template = self._make_template(socket)
+        #: some teardown functions of the app are coroutine functions
+        self.tears_down_async: bool = _tears_down_async(self.app)
+        self._template = self._make_template()
         self._url_adapter: Any = None
 
-    def _make_template(self, socket: Socket) -> Request:
+    def _make_template(self) -> Request:
         environ = {**self.environ, "wsgi.input": BytesIO(), "wsgi.errors": sys.stderr}
         # Not populated: the environ would hold the request that holds the environ.
         request = self.app.request_class(environ, populate_request=False)
         request.json_module = self.app.json
-        request.sid = socket.sid  # type: ignore[attr-defined]
-        request.namespace = socket.namespace  # type: ignore[attr-defined]
+        request.sid = self.sid  # type: ignore[attr-defined]
+        request.namespace = self.namespace  # type: ignore[attr-defined]
         return request
 
     def request(self, message: str | None, args: list[Any]) -> Request:
@@ -108,54 +117,6 @@ class EventScope:
             except HTTPException as e:
                 self._template.routing_exception = e
         return self._url_adapter
-
-    def run(
-        self, function: Callable[..., Any], message: str | None, args: list[Any], sessions: Sessions
-    ) -> Any:
-        """``function(*args)`` in a fresh context; the app's teardown functions run after it."""
-        with EventContext(self, self.request(message, args), sessions) as context:
-            sessions.begin(context)
-            try:
-                result = function(*args)
-                if message == "connect":
-                    check(result)
-            except HTTPException as error:
-                if not is_refusal(error):
-                    raise
-                raise refusal(error) from error
-            sessions.end(context)
-            return result
-
-    async def run_async(
-        self, function: Callable[..., Any], message: str | None, args: list[Any], sessions: Sessions
-    ) -> Any:
-        """:meth:`run` for a coroutine function."""
-        context = EventContext(self, self.request(message, args), sessions)
-        error: BaseException | None = None
-        context.push()
-        try:
-            sessions.begin(context)
-            try:
-                result = await function(*args)
-                if message == "connect":
-                    check(result)
-            except HTTPException as raised:
-                if not is_refusal(raised):
-                    raise
-                raise refusal(raised) from raised
-            sessions.end(context)
-            return result
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            try:
-                if self._tears_down_async:
-                    # Flask waits for a coroutine function, which an event loop must not.
-                    await in_thread(self.server.backend, partial(context.tear_down, error))
-            finally:
-                context.pop(error)
-                error = None  # it holds this frame
 
 
 def _tears_down_async(app: Flask) -> bool:

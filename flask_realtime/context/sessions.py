@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .part import EventPart
 
-__all__ = ["ManagedSession", "ManagedSessions", "Sessions", "SharedSessions"]
+__all__ = ["SAVED_SESSION", "ManagedSession", "ManagedSessions", "Sessions", "SharedSessions"]
 
 #: where the copy of the user's session is kept, shared by the namespaces of a client
 SAVED_SESSION = "saved_session"

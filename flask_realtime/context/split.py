@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request
@@ -25,31 +26,38 @@ __all__ = ["EventContext"]
 CURRENT = _cv_request
 
 
-class EventAppContext(AppContext):
-    """An application context that binds its URLs only when asked."""
-
-    def __init__(self, app: Flask) -> None:
-        self.app = app
-        self.g: _AppCtxGlobals = app.app_ctx_globals_class()
-        self._cv_tokens = []
-
-    @property
-    def url_adapter(self) -> Any:  # type: ignore[override]
-        return self.app.create_url_adapter(None)
+#: what resets the variables of the request and, where it was set, of the app
+Tokens = tuple[Any, Any]
 
 
-class EventContext(EventPart, RequestContext):  # type: ignore[override]
-    """A request context that brings an application context of its own."""
+class EventContext(EventPart, RequestContext, AppContext):  # type: ignore[misc,override]
+    """Both contexts in one. What most handlers never ask for is made when one does."""
 
-    def __init__(self, scope: EventScope, request: Request, sessions: Sessions) -> None:
+    flashes: list[tuple[str, str]] | None = None
+    _session: SessionMixin | None = None
+    _request: Request | None = None
+    _g: _AppCtxGlobals | None = None
+
+    def __init__(self, scope: EventScope, sessions: Sessions, message: str | None, args: list[Any]) -> None:
         self.app: Flask = scope.app
-        self.request = request
         self.scope = scope
         self.sessions = sessions
-        self.flashes: list[tuple[str, str]] | None = None
-        self._session: SessionMixin | None = None
-        self._after_request_functions = []
-        self._cv_tokens = []
+        self._message = message
+        self._args = args
+        self._pushed: list[Tokens] = []
+
+    @property
+    def request(self) -> Request:  # type: ignore[override]
+        request = self._request
+        if request is None:
+            request = self._request = self.scope.request(self._message, self._args)
+        return request
+
+    @property
+    def g(self) -> _AppCtxGlobals:  # type: ignore[override]
+        if self._g is None:
+            self._g = self.app.app_ctx_globals_class()
+        return self._g
 
     @property
     def session(self) -> SessionMixin:
@@ -57,49 +65,54 @@ class EventContext(EventPart, RequestContext):  # type: ignore[override]
         session.accessed = True
         return session
 
+    @cached_property
+    def _after_request_functions(self) -> list[Any]:  # type: ignore[override]
+        return []
+
     def copy(self) -> EventContext:
         """For ``copy_current_request_context``: the same request and session, elsewhere."""
-        copied = EventContext(self.scope, self.request, self.sessions)
+        copied = EventContext(self.scope, self.sessions, self._message, self._args)
+        copied._request = self.request
         copied._session = self._get_session()
         return copied
 
     def push(self) -> None:
         """A context that is pushed again, as ``stream_with_context`` does it, keeps its ``g``."""
-        current = _cv_app.get(None) if self._cv_tokens else None
-        app_context = EventAppContext(self.app) if current is None or current.app is not self.app else None
-        self._cv_tokens.append((_cv_request.set(self), app_context))
-        if app_context is not None:
-            app_context._cv_tokens.append(_cv_app.set(app_context))
-            if appcontext_pushed.receivers:
-                appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+        request_token = _cv_request.set(self)
+        if self._pushed and self._is_app_current():
+            self._pushed.append((request_token, None))
+            return
+        self._pushed.append((request_token, _cv_app.set(self)))
+        if appcontext_pushed.receivers:
+            appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+
+    def _is_app_current(self) -> bool:
+        current = _cv_app.get(None)
+        return current is not None and current.app is self.app
 
     def pop(self, exc: BaseException | None = None) -> None:
         """What was pushed first ends the event: the app's teardown functions run."""
-        app = self.app
-        token, app_context = self._cv_tokens[-1]
-        tears_down = not self._torn_down and self.scope.tears_down
         try:
-            if tears_down and len(self._cv_tokens) == 1:
-                app.do_teardown_request(exc)
+            if not self._torn_down and len(self._pushed) == 1 and self.scope.tears_down:
+                self._tear_down(exc)
         finally:
-            try:
-                if tears_down and app_context is not None:
-                    app.do_teardown_appcontext(exc)
-            finally:
-                self._cv_tokens.pop()
-                _cv_request.reset(token)
-                if app_context is not None:
-                    _cv_app.reset(app_context._cv_tokens.pop())
-                    if appcontext_popped.receivers:
-                        appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
+            request_token, app_token = self._pushed.pop()
+            _cv_request.reset(request_token)
+            if app_token is not None:
+                _cv_app.reset(app_token)
+                if appcontext_popped.receivers:
+                    appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
-    def tear_down(self, exc: BaseException | None) -> None:
-        """Run the app's teardown functions now, and not when the context is popped."""
-        self._torn_down = True
+    def _tear_down(self, exc: BaseException | None) -> None:
         try:
             self.app.do_teardown_request(exc)
         finally:
             self.app.do_teardown_appcontext(exc)
+
+    def tear_down(self, exc: BaseException | None) -> None:
+        """Run the app's teardown functions now, and not when the context is popped."""
+        self._torn_down = True
+        self._tear_down(exc)
 
     def __enter__(self) -> EventContext:
         self.push()

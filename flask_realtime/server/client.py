@@ -17,6 +17,7 @@ from .inbox import MAX_BACKLOG, RESUME_AT, Inbox, Work
 from .logs import short
 from .message import Message
 from .outbox import Outbox
+from .pace import Pace
 
 if TYPE_CHECKING:
     from .server import Server
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Socket", "SocketState"]
 
+
+# An enum's members are slow to look up in the enum.
+_CONNECT, _DISCONNECT, _EVENT, _ACK = tuple(PacketType)[:4]
 
 #: how many namespaces that a client has left are remembered
 MAX_LEFT = 100
@@ -36,6 +40,9 @@ class SocketState(Enum):
     CONNECTED = "connected"
     DISCONNECTING = "disconnecting"  # its disconnect handler has not returned
     GONE = "gone"
+
+
+_CONNECTING, _CONNECTED = SocketState.CONNECTING, SocketState.CONNECTED
 
 
 class Socket:
@@ -71,13 +78,13 @@ class Socket:
         self._acks: PendingAcks | None = None
         # While connecting: what is to be sent after the CONNECT, and events that came early.
         self._buffered: Outbox | None = None
-        self._held: list[Work] | None = None
+        self._held: list[tuple[Work, Pace | None]] | None = None
 
     def send(self, message: Message) -> None:
         """Send a message, or keep it until the connection is accepted."""
-        if self.state is SocketState.CONNECTED:
+        if self.state is _CONNECTED:
             self.client.session.send(message)
-        elif self.state is SocketState.CONNECTING:
+        elif self.state is _CONNECTING:
             if self._buffered is None:
                 self._buffered = Outbox()
             if not self._buffered.append(message, self.client.server.engine.outbox_limits):
@@ -99,13 +106,13 @@ class Socket:
     def pending_acks(self) -> int:
         return 0 if self._acks is None else len(self._acks.receivers)
 
-    def holds(self, work: Work) -> bool:
+    def holds(self, work: Work, pace: Pace | None) -> bool:
         """Keep an event whose turn came before connect has returned (see :class:`.Gate`)."""
         if self.state is not SocketState.CONNECTING:
             return False
         if self._held is None:
             self._held = []
-        self._held.append(work)
+        self._held.append((work, pace))
         return True
 
     def accept(self, connect: Message) -> None:
@@ -167,18 +174,20 @@ class Client:
     def receive_message(self, data: str | bytes) -> None:
         """See :class:`.SessionApplication`."""
         decoder = self._decoder
-        packet = decoder.receive_text(data) if isinstance(data, str) else decoder.receive_binary(data)
+        packet = decoder.receive_text(data) if type(data) is str else decoder.receive_binary(data)  # type: ignore[arg-type]
         if packet is None:
             self.inbox.received += len(data)
             self._await_attachments()
             return
         self._attachments_by = None
         kind = packet.type
-        if kind is PacketType.EVENT:
-            self._receive_event(packet, len(data))
-        elif kind is PacketType.ACK:
+        if kind is _EVENT:
+            socket = self.sockets.get(packet.namespace) or self._socket(packet.namespace)
+            if socket is not None:
+                self.server.receive_event(socket, packet, len(data))
+        elif kind is _ACK:
             self._receive_ack(packet)
-        elif kind is PacketType.CONNECT:
+        elif kind is _CONNECT:
             self._receive_connect(packet)
         else:
             self._receive_disconnect(packet)
@@ -187,13 +196,6 @@ class Client:
         if self._attachments_by is None:
             self._attachments_by = self.server.engine.now() + self.server.config.attachments_timeout
             self.server.engine.schedule(self, self._attachments_by)
-
-    def _receive_event(self, packet: Packet, size: int) -> None:
-        socket = self._socket(packet.namespace)
-        if socket is None:
-            return
-        gate = socket if socket.state is SocketState.CONNECTING else None
-        self.inbox.put(self.server.event_work(socket, packet), gate, size)
 
     def _socket(self, namespace: str) -> Socket | None:
         """The socket in this namespace; None where it has just left.

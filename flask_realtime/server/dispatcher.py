@@ -147,6 +147,11 @@ class Dispatcher:
 
     def find(self, namespace: str, event: str) -> Match | None:
         """The function that takes this event: exact first, then the catch-alls."""
+        handlers = self._handlers.get(namespace)
+        exact = handlers.get(event) if handlers else None
+        return exact or self._find_catch_all(namespace, event)
+
+    def _find_catch_all(self, namespace: str, event: str) -> Match | None:
         for in_namespace in (self._handlers.get(namespace), self._handlers.get(ANY)):
             if in_namespace:
                 match = in_namespace.get(event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..protocol.socketio import Packet, PacketType, Serializer
@@ -30,7 +30,7 @@ class Emitter:
     def emit(
         self,
         event: str,
-        args: list[Any],
+        args: Sequence[Any],
         namespace: str = "/",
         target: Target = EVERYBODY,
         callback: Callable[..., Any] | None = None,

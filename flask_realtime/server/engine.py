@@ -47,6 +47,7 @@ class Engine:
         self.refusals: RefusalLog = RefusalLog(logger, backend.now, backend.assist)
         self.backend: Backend = backend
         self.now: Callable[[], float] = backend.now
+        self.stopwatch: Callable[[], float] = backend.stopwatch
         self.sessions: dict[str, Session] = {}
         self.outbox_limits: OutboxLimits = OutboxLimits(config.max_queued_bytes, config.max_queued_packets)
         self.draining = False
@@ -68,6 +69,7 @@ class Engine:
             if not self.sessions:
                 self.backend = backend
                 self.now = backend.now
+                self.stopwatch = backend.stopwatch
                 self.refusals.move(backend.now, backend.assist)
                 self._kept = False
 

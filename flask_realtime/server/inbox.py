@@ -18,12 +18,13 @@ from functools import partial
 from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .pace import LONG, Pace
+
 if TYPE_CHECKING:
     from .engine import Engine
-    from .pace import Pace
     from .ports import Backend
 
-__all__ = ["FAILURE", "AsyncWork", "Inbox", "PacedWork", "Work", "awaited", "completed", "in_thread"]
+__all__ = ["FAILURE", "AsyncWork", "Inbox", "Work", "awaited", "completed", "in_thread"]
 
 #: Events that may wait for one client at the very most, where it can't be left unread.
 MAX_BACKLOG = 10_000
@@ -45,19 +46,6 @@ FAILURE = (Exception, SystemExit)
 
 class AsyncWork(partial[Any]):
     """Work that returns a coroutine."""
-
-
-class PacedWork(partial[Any]):
-    """Work that may be quick."""
-
-    pace: Pace
-
-    @classmethod
-    def of(cls, pace: Pace, function: Callable[..., None], *args: Any) -> PacedWork:
-        """``function(*args)``, which takes as long as ``pace`` tells."""
-        work = cls(function, *args)
-        work.pace = pace
-        return work
 
 
 def completed(backend: Backend, result: Any) -> Any:
@@ -109,11 +97,6 @@ def _is_synchronous(work: Work) -> bool:
     return type(work) is not AsyncWork
 
 
-def _is_quick(work: Work) -> bool:
-    """It may be done in the loop."""
-    return isinstance(work, PacedWork) and not work.pace.waits
-
-
 class _Breather:
     """Awaited, it lets the other tasks of the event loop run."""
 
@@ -132,9 +115,13 @@ class InboxOwner(Protocol):
 class Gate(Protocol):
     """What can hold work back at the moment when it should start."""
 
-    def holds(self, work: Work) -> bool:
+    def holds(self, work: Work, pace: Pace | None) -> bool:
         """True where the gate has taken the work, and will put it again. The lock is held."""
         ...
+
+
+#: work, what may hold it back, and how long it takes; without a pace it is never done in the loop
+Entry = tuple[Work, Gate | None, Pace | None]
 
 
 class Inbox:
@@ -146,10 +133,10 @@ class Inbox:
     """
 
     __slots__ = (
-        "_current",
         "_engine",
         "_host",
         "_owner",
+        "_pace_here",
         "_started_at",
         "_turn",
         "_working",
@@ -171,32 +158,34 @@ class Inbox:
         self._owner = owner
         self._host = host
         self.patience: float | None = patience
-        self.queue: deque[tuple[Work, Gate | None]] | None = None  # made when needed: an idle client has none
+        self.queue: deque[Entry] | None = None  # made when needed: an idle client has none
         self.running: int = 0
         self.received: int = 0
         self.scheduled_at: float | None = None
         self._turn = 0
-        # What runs in the loop.
-        self._current: Work | None = None
         self._working = False
-        # When the running work of this turn has started; None while the turn waits for a thread.
+        # That of what runs in the loop.
+        self._pace_here: Pace | None = None
+        # When the running work of this turn has started; None while the turn waits for a thread, and in the
+        # loop, which nobody can overtake.
         self._started_at: float | None = None
 
-    def put(self, work: Work, gate: Gate | None = None, size: int = 0) -> None:
+    def put(self, work: Work, gate: Gate | None = None, size: int = 0, pace: Pace | None = None) -> None:
         """Start ``work`` after what was put before. The engine's lock is held.
 
         :param gate: asked when its turn has come; it may keep the work.
         :param size: the bytes that have brought it.
+        :param pace: how long it takes, where it may be quick.
         """
         queue = self.queue
         if queue is None:
             queue = self.queue = deque()
-        queue.append((work, gate))
+        queue.append((work, gate, pace))
         self._engine.work_pending += 1
         if not self._working:
             self._working = True
             self._start_turn()
-        elif self.patience is not None and self._started_at is not None and self.scheduled_at is None:
+        elif self._started_at is not None and self.scheduled_at is None and self.patience is not None:
             self._engine.schedule(self, self._started_at + self.patience)
         # Large events are too much sooner. Counted since the last rest, which is at least what waits.
         self.received += size
@@ -211,10 +200,10 @@ class Inbox:
     def __len__(self) -> int:
         return 0 if self.queue is None else len(self.queue)
 
-    def put_first(self, works: list[Work]) -> None:
+    def put_first(self, works: list[tuple[Work, Pace | None]]) -> None:
         """Start these before everything that waits, in their order. The engine's lock is held."""
-        for work in works:
-            self.put(work)
+        for work, pace in works:
+            self.put(work, pace=pace)
         assert self.queue is not None or not works
         if works and self.queue is not None:
             self.queue.rotate(len(works))
@@ -228,7 +217,7 @@ class Inbox:
         self._started_at = None
         assert self.queue
         backend = self._engine.backend
-        work = self.queue[0][0]
+        work, _, pace = self.queue[0]
         asynchronous = type(work) is AsyncWork
         if self._host is not None:
             if asynchronous:
@@ -237,60 +226,116 @@ class Inbox:
                 self._host(self.run, self._turn)
         elif asynchronous:
             backend.submit_async(self._run_async, self._turn)
-        elif _is_quick(work):
+        elif pace is not None and not pace.waits:
             backend.submit_here(self, self._turn)
         else:
             backend.submit(self.run, self._turn)
 
-    def run(self, turn: int) -> None:
-        """See :class:`.ports.Runnable`."""
-        self._run(turn, _is_synchronous)
+    # In the loop
 
     def run_here(self, turn: int) -> None:
         """See :class:`.ports.Runnable`."""
-        self._run(turn, _is_quick)
-
-    def _run(self, turn: int, may_do: Callable[[Work], bool]) -> None:
-        """Work while the turn is ours (in a thread, without the lock).
-
-        :param may_do: whether some work may be done here.
-        """
-        work = self._next(turn, may_do)
-        while work is not None:
+        engine = self._engine
+        lock, clock = engine.lock, engine.stopwatch
+        pace: Pace | None = None
+        begun = 0.0
+        while True:
+            seconds = clock() - begun
+            with lock:
+                if pace is None:
+                    self.running += 1
+                    engine.handlers_running += 1
+                else:
+                    engine.work_pending -= 1
+                    if seconds >= LONG or not pace.known_quick:
+                        pace.record(seconds)
+                queue = self.queue
+                # Where it was held up, this is no longer the loop's thread.
+                if turn != self._turn or not queue or self._started_at is not None:
+                    self._leave_loop(turn, pace)
+                    return
+                work, gate, next_pace = queue[0]
+                if gate is not None or next_pace is None or next_pace.waits:
+                    self._leave_loop(turn, pace)
+                    return
+                queue.popleft()
+                if len(queue) == RESUME_AT:
+                    self._owner.resume_reading()
+                self._pace_here = pace = next_pace
+            begun = clock()
             try:
                 work()
             except BaseException:
                 # It was meant for the thread, not for the client's other events.
                 self._abandon(turn)
                 raise
-            work = self._next(turn, may_do, finished=work)
+
+    def _leave_loop(self, turn: int, pace: Pace | None) -> None:
+        """What is next, if anything, is not for the loop.
+
+        :param pace: that of what was done last.
+        """
+        self.running -= 1
+        self._engine.handlers_running -= 1
+        if turn == self._turn:
+            self._pace_here = None
+            if self.queue:
+                self._start_turn()
+            else:
+                self._rest()
+        elif pace is not None:
+            pace.held_up()  # it has used up the patience
 
     def held_up(self) -> None:
         """See :class:`.ports.Runnable`."""
-        current = self._current
-        if isinstance(current, PacedWork):
-            current.pace.held_up()
+        with self._engine.lock:
+            pace = self._pace_here
+            if pace is None:
+                return  # it has just returned
+            pace.held_up()
+            self._started_at = now = self._engine.now()
+            if self.queue and self.scheduled_at is None and self.patience is not None:
+                self._engine.schedule(self, now + self.patience)
+
+    # In a thread
+
+    def run(self, turn: int) -> None:
+        """See :class:`.ports.Runnable`."""
+        entry = self._next(turn, _is_synchronous)
+        while entry is not None:
+            try:
+                entry[0]()
+            except BaseException:
+                # It was meant for the thread, not for the client's other events.
+                self._abandon(turn)
+                raise
+            entry = self._next(turn, _is_synchronous, finished=entry)
+
+    # In the event loop
 
     async def _run_async(self, turn: int) -> None:
         """The same for coroutine functions (in the event loop, without the lock)."""
-        work = self._next(turn, _is_asynchronous)
+        entry = self._next(turn, _is_asynchronous)
         done = 0
-        while work is not None:
+        while entry is not None:
             try:
-                await work()
+                await entry[0]()
                 done += 1
                 if done % ASYNC_BURST == 0:
                     await _Breather()
             except BaseException:  # CancelledError too
                 self._abandon(turn)
                 raise
-            work = self._next(turn, _is_asynchronous, finished=work)
+            entry = self._next(turn, _is_asynchronous, finished=entry)
+
+    # The turn
 
     def _abandon(self, turn: int) -> None:
         """This thread has to leave: let another one go on."""
         with self._engine.lock:
             self._count_finished()
             if turn == self._turn:
+                self._pace_here = None
                 if self.queue:
                     self._start_turn()
                 else:
@@ -307,47 +352,51 @@ class Inbox:
         self.received = 0
         self._owner.resume_reading()
 
-    def _next(self, turn: int, may_do: Callable[[Work], bool], finished: Work | None = None) -> Work | None:
+    def _next(self, turn: int, may_do: Callable[[Work], bool], finished: Entry | None = None) -> Entry | None:
+        """What is to be done now (in a thread or the event loop, without the lock).
+
+        :param may_do: whether some work may be done here.
+        """
         engine = self._engine
         with engine.lock:
             now = engine.now()
             if finished is not None:
                 self._count_finished()
-                if isinstance(finished, PacedWork):
+                pace = finished[2]
+                if pace is not None:
                     started = self._started_at
                     if turn == self._turn and started is not None:
-                        finished.pace.record(now - started)
+                        pace.record(now - started)
                     else:
-                        finished.pace.held_up()  # it has used up the patience
+                        pace.held_up()  # it has used up the patience
             if turn != self._turn:
                 return None
-            work = self._pop()
-            if work is None:
-                self._current = None
+            entry = self._pop()
+            if entry is None:
                 self._rest()
                 return None
-            if not may_do(work):
+            if not may_do(entry[0]):
                 # It is done elsewhere; no gate holds it any more.
                 assert self.queue is not None
-                self.queue.appendleft((work, None))
+                self.queue.appendleft((entry[0], None, entry[2]))
                 self._give_turn()
                 return None
             self.running += 1
             engine.handlers_running += 1
-            self._current = work
             self._started_at = now
             if self.queue:
                 if self.scheduled_at is None and self.patience is not None:
                     engine.schedule(self, now + self.patience)
                 if len(self.queue) == RESUME_AT:
                     self._owner.resume_reading()
-            return work
+            return entry
 
-    def _pop(self) -> Work | None:
+    def _pop(self) -> Entry | None:
         while self.queue:
-            work, gate = self.queue.popleft()
-            if gate is None or not gate.holds(work):
-                return work
+            entry = self.queue.popleft()
+            work, gate, pace = entry
+            if gate is None or not gate.holds(work, pace):
+                return entry
             self._engine.work_pending -= 1
         return None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..protocol.engineio.payload import SEPARATOR, encode_base64_packet
-from ..protocol.websocket import Opcode, encode_frame
+from ..protocol.websocket import Opcode, encode_frame, encode_text_frame
 
 __all__ = ["PING", "Message", "control_message"]
 
@@ -25,13 +25,14 @@ class Message:
     :param volatile: dropped, rather than queued, for a client that is behind.
     """
 
-    __slots__ = ("_payload_part", "_ws_frame", "binary", "packets", "size", "text", "volatile")
+    __slots__ = ("_payload_part", "binary", "cached_frame", "packets", "size", "text", "volatile")
 
     def __init__(self, text: bytes | None, binary: tuple[bytes, ...] = (), volatile: bool = False) -> None:
         self.text: bytes | None = text
         self.binary: tuple[bytes, ...] = binary
         self.volatile: bool = volatile
-        self._ws_frame: bytes | None = None
+        #: :attr:`ws_frame`, once somebody has asked for it
+        self.cached_frame: bytes | None = None
         self._payload_part: bytes | None = None
         #: bytes that the message counts for in a queue
         self.size: int = len(text) if text is not None else 0
@@ -43,12 +44,12 @@ class Message:
     @property
     def ws_frame(self) -> bytes:
         """The complete, unmasked and uncompressed WebSocket frames (RFC 6455, section 5)."""
-        frame = self._ws_frame
+        frame = self.cached_frame
         if frame is None:
-            frame = b"" if self.text is None else encode_frame(Opcode.TEXT, self.text)
+            frame = b"" if self.text is None else encode_text_frame(self.text)
             if self.binary:
                 frame += b"".join([encode_frame(Opcode.BINARY, data) for data in self.binary])
-            self._ws_frame = frame
+            self.cached_frame = frame
         return frame
 
     @property

@@ -81,7 +81,8 @@ class Outbox:
     def commit(self) -> None:
         """What was taken has been written whole."""
         if self.taken == len(self.messages):
-            self.clear()
+            self.messages = []
+            self.bytes = self.packets = self.taken = 0
             return
         done = self.messages[: self.taken]
         del self.messages[: self.taken]

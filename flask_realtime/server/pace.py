@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Pace"]
+__all__ = ["LONG", "Pace"]
 
 #: A run that takes longer than this may have waited for something.
 LONG = 0.001  # seconds
@@ -21,11 +21,13 @@ class Pace:
     seen to take long more than now and then, and again after a hundred quick runs.
     """
 
-    __slots__ = ("_trust", "waits")
+    __slots__ = ("_trust", "known_quick", "waits")
 
     def __init__(self) -> None:
         # Many handlers that wait, each for the first time, would hold up their loop one after the other.
         self.waits: bool = True
+        #: another quick run says nothing new
+        self.known_quick: bool = False
         self._trust = TRUST - 1
 
     def record(self, seconds: float) -> None:
@@ -35,12 +37,15 @@ class Pace:
                 self._trust += 1
                 if self._trust == TRUST:
                     self.waits = False
+                    self.known_quick = True
         elif self._trust > COST:
             self._trust -= COST
+            self.known_quick = False
         else:
             self.held_up()
 
     def held_up(self) -> None:
         """A run has held up those who had to wait for it."""
         self.waits = True
+        self.known_quick = False
         self._trust = 0

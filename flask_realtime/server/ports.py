@@ -100,6 +100,9 @@ class Backend(Protocol):
         """Seconds of a monotonic clock that stands still while the loop does."""
         ...
 
+    #: seconds of a clock that does not, to measure how long something takes
+    stopwatch: Callable[[], float]
+
     def lock(self) -> AbstractContextManager[Any]:
         """A new re-entrant lock."""
         ...

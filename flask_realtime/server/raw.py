@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..types import DisconnectReason
 from .dispatcher import is_async, positional_capacity
-from .inbox import FAILURE, AsyncWork, Inbox, PacedWork, Work, completed
+from .inbox import FAILURE, AsyncWork, Inbox, Work, completed
 from .message import Message
 from .pace import Pace
 from .tracing import make_engine
@@ -85,14 +85,14 @@ class RawSession:
         """See :class:`.SessionApplication`."""
         handler = self._server.handlers.on_message
         if handler is not None:
-            self.inbox.put(self._server.work(handler, self, data), size=len(data))
+            self.inbox.put(self._server.work(handler, self, data), None, len(data), self._server.pace)
 
     def session_closed(self, reason: DisconnectReason) -> None:
         """See :class:`.SessionApplication`."""
         handler = self._server.handlers.on_disconnect
         if handler is not None:
             args = [reason.value] if positional_capacity(handler) > 1 else []
-            self.inbox.put(self._server.work(handler, self, *args))
+            self.inbox.put(self._server.work(handler, self, *args), pace=self._server.pace)
 
     def backlog(self) -> int:
         """See :class:`.SessionApplication`."""
@@ -117,7 +117,8 @@ class RawServer:
         self.handlers = handlers
         self.logger = logger
         self.engine: Engine = make_engine(config, backend, self, logger)
-        self._pace = Pace()
+        #: how long the handlers take
+        self.pace = Pace()
 
     def session_opened(self, session: Session) -> RawSession:
         """See :class:`.Application`."""
@@ -125,7 +126,7 @@ class RawServer:
         if self.handlers.on_connect is not None:
             # Strictly in order until it has returned.
             raw.inbox.patience = None
-            raw.inbox.put(self.work(self.handlers.on_connect, raw))
+            raw.inbox.put(self.work(self.handlers.on_connect, raw), pace=self.pace)
             raw.inbox.put(partial(self._restore_patience, raw))
         return raw
 
@@ -136,7 +137,7 @@ class RawServer:
         """A handler's run, in a thread or in the event loop."""
         if is_async(handler):
             return AsyncWork(self._run_async, handler, session, *args)
-        return PacedWork.of(self._pace, self._run, handler, session, *args)
+        return partial(self._run, handler, session, *args)
 
     def _run(self, handler: Callable[..., Any], session: RawSession, *args: Any) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from .acks import AckReceiver, PendingAcks
 from .client import Client, Socket, SocketState
 from .cluster import Cluster
 from .dispatcher import RESERVED_EVENTS, Dispatcher, Match, is_async
-from .inbox import FAILURE, AsyncWork, PacedWork, Work, awaited, completed
+from .inbox import FAILURE, AsyncWork, Work, awaited, completed
 from .logs import short
 from .message import Message
 from .pace import Pace
@@ -34,7 +34,9 @@ __all__ = ["NOT_HANDLED", "Runner", "Server"]
 
 #: what a namespace object's ``trigger_event`` returns for an event that it has no handler for
 NOT_HANDLED: Any = object()
-_EVENT = PacketType.EVENT
+# An enum's members are slow to look up in the enum.
+_EVENT, _ACK = PacketType.EVENT, PacketType.ACK
+_CONNECTING, _GONE = SocketState.CONNECTING, SocketState.GONE
 #: what an event takes that nobody handles
 NO_HANDLER = Pace()
 REJECTED = {"message": "Connection rejected by server"}
@@ -172,9 +174,8 @@ class Server:
 
     def _start_connect(self, socket: Socket, auth: Any) -> None:
         if self._handles(socket.namespace, "connect"):
-            socket.client.inbox.put(
-                self._work(socket, "connect", self._run_connect, self._run_connect_async, auth)
-            )
+            work, pace = self._work(socket, "connect", self._run_connect, self._run_connect_async, auth)
+            socket.client.inbox.put(work, pace=pace)
         else:
             self._accept(socket)
 
@@ -187,8 +188,8 @@ class Server:
 
     def _work(
         self, socket: Socket, event: str, run: Callable[..., None], run_async: Callable[..., Any], about: Any
-    ) -> Work:
-        """A run of an event's handler, in a thread or in the event loop.
+    ) -> tuple[Work, Pace]:
+        """A run of an event's handler, in a thread or in the event loop, and how long it takes.
 
         :param run: is called with ``socket``, ``about`` and the function that handles it, if it is one.
         """
@@ -196,15 +197,15 @@ class Server:
         pace = NO_HANDLER
         if match is not None:
             if match.is_async:
-                return AsyncWork(run_async, socket, about, match)
+                return AsyncWork(run_async, socket, about, match), pace
             pace = match.pace
         else:
             obj = self.dispatcher.find_namespace(socket.namespace)
             if obj is not None:
                 if obj.handles_async(event):
-                    return AsyncWork(run_async, socket, about, match)
+                    return AsyncWork(run_async, socket, about, match), pace
                 pace = self.dispatcher.pace_of_namespace(socket.namespace, event)
-        return PacedWork.of(pace, run, socket, about, match)
+        return partial(run, socket, about, match), pace
 
     def _run_connect(self, socket: Socket, auth: Any, match: Match | None) -> None:
         self._finish_connect(socket, self._outcome(socket, match, "connect", [auth]))
@@ -268,9 +269,10 @@ class Server:
     def begin_disconnect(self, socket: Socket, reason: DisconnectReason) -> None:
         """A connected socket ends (the lock is held): run the disconnect handler, then forget it."""
         socket.state = SocketState.DISCONNECTING
-        socket.client.inbox.put(
-            self._work(socket, "disconnect", self._run_disconnect, self._run_disconnect_async, reason.value)
+        work, pace = self._work(
+            socket, "disconnect", self._run_disconnect, self._run_disconnect_async, reason.value
         )
+        socket.client.inbox.put(work, pace=pace)
 
     def _run_disconnect(self, socket: Socket, reason: str, match: Match | None) -> None:
         self._finish_disconnect(socket, self._outcome(socket, match, "disconnect", [reason]))
@@ -291,17 +293,39 @@ class Server:
 
     # Events
 
-    def event_work(self, socket: Socket, packet: Packet) -> Work:
-        """An event's handler, to be run; it answers with an ack where one is asked for."""
-        return self._work(socket, packet.data[0], self._run_event, self._run_event_async, packet)
+    def receive_event(self, socket: Socket, packet: Packet, size: int) -> None:
+        """An event has come (the lock is held): run its handler, which answers where an ack is asked for.
+
+        :param size: of its message, in bytes.
+        """
+        event = packet.data[0]
+        match = self.dispatcher.find(socket.namespace, event)
+        if match is not None and not match.is_async:
+            work: Work = partial(self._run_event, socket, packet, match)
+            pace = match.pace
+        else:
+            work, pace = self._work(socket, event, self._run_event, self._run_event_async, packet)
+        gate = socket if socket.state is _CONNECTING else None
+        socket.client.inbox.put(work, gate, size, pace)
 
     def _run_event(self, socket: Socket, packet: Packet, match: Match | None) -> None:
-        if socket.state is not SocketState.GONE:  # its connect was refused
-            event, *args = packet.data
-            self._finish_event(socket, packet, self._outcome(socket, match, event, args))
+        if socket.state is _GONE:  # its connect was refused
+            return
+        try:
+            if match is None:
+                value = self._call_object(socket, packet.data[0], packet.data[1:])
+            else:
+                data = packet.data
+                args = data if match.event == "*" else data[1:]
+                value = self._runner.run(socket, match.handler, match.event, args, match.group)
+        except BaseException as error:  # noqa: BLE001 (the app may raise anything; see _pass_on)
+            self._finish_event(socket, packet, (None, error))
+        else:
+            if packet.id is not None:
+                self._finish_event(socket, packet, (value, None))
 
     async def _run_event_async(self, socket: Socket, packet: Packet, match: Match | None) -> None:
-        if socket.state is not SocketState.GONE:
+        if socket.state is not _GONE:
             event, *args = packet.data
             self._finish_event(socket, packet, await self._outcome_async(socket, match, event, args))
 
@@ -370,6 +394,10 @@ class Server:
             return self._runner.run(
                 socket, match.handler, match.event, _arguments(match, event, args), match.group
             )
+        return self._call_object(socket, event, args)
+
+    def _call_object(self, socket: Socket, event: str, args: list[Any]) -> Any:
+        """What a namespace object makes of an event, if there is one."""
         obj = self.dispatcher.find_namespace(socket.namespace)
         result = NOT_HANDLED
         if obj is not None:
@@ -406,7 +434,7 @@ class Server:
 
     def _send_ack(self, socket: Socket, ack_id: int, result: Any) -> None:
         values = list(result) if isinstance(result, tuple) else [] if result is None else [result]
-        message = self.message(Packet(PacketType.ACK, socket.namespace, values, ack_id))
+        message = self.message(Packet(_ACK, socket.namespace, values, ack_id))
         with self.engine.lock:
             socket.send(message)
 
@@ -431,7 +459,7 @@ class Server:
     def emit(
         self,
         event: str,
-        args: list[Any],
+        args: Sequence[Any],
         namespace: str = "/",
         target: Target = EVERYBODY,
         callback: AckCallback | None = None,
@@ -450,7 +478,7 @@ class Server:
             return
         message = self.message(Packet(_EVENT, namespace, data), volatile)
         with self.engine.lock:
-            for socket in list(self.adapter.sockets(namespace, target)):
+            for socket in self.adapter.sockets(namespace, target):
                 socket.send(message)
         if self._cluster is not None and not ignore_queue:
             self._cluster.emit(message, namespace, target)
@@ -504,8 +532,8 @@ class Server:
         if is_async(callback):
             socket.client.inbox.put(AsyncWork(self._run_callback_async, socket, callback, values))
         else:
-            work = PacedWork.of(self._callbacks, self._run_callback, socket, callback, values)
-            socket.client.inbox.put(work)
+            work = partial(self._run_callback, socket, callback, values)
+            socket.client.inbox.put(work, pace=self._callbacks)
 
     def _run_callback(self, socket: Socket, callback: AckCallback, values: list[Any]) -> None:
         try:

@@ -114,8 +114,10 @@ class Session:
             return
         if not self.outbox.append(message, self.engine.outbox_limits):
             self.overflow(self.outbox)
-            return
-        self.wake()
+        elif self.transport is not None:
+            self.transport.wake()
+        else:
+            self.wake()
 
     def _is_behind(self, message: Message) -> bool:
         limits = self.engine.outbox_limits
@@ -142,9 +144,11 @@ class Session:
             self.poll.wake()
 
     def _collect(self, max_bytes: int, max_packets: int = sys.maxsize) -> list[Message]:
-        # A ping passes what is queued, so that a long queue can't time a client out.
         messages = self.outbox.take(max_bytes, max_packets)
-        return [PING, *messages] if self.protocol.take_ping() else messages
+        if self.protocol.ping_queued and self.protocol.take_ping():
+            # It passes what is queued, so that a long queue can't time a client out.
+            return [PING, *messages]
+        return messages
 
     # The websocket as transport
 
@@ -171,21 +175,21 @@ class Session:
 
         A message that breaks a rule ends the session (or the upgrade).
         """
+        protocol, receive_message = self.protocol, self.application.receive_message
         with self.engine.lock:
             try:
                 for message in messages:
-                    if transport is self.transport:
-                        self._receive_message(message)
-                    else:
+                    if transport is not self.transport:
                         self._receive_probe(transport, message)
+                    elif type(message) is not str:
+                        if protocol.state not in OVER:
+                            receive_message(message)
+                    elif message[:1] != "4":
+                        self._receive_packet(message)
+                    elif protocol.state not in OVER:
+                        receive_message(message[1:])
             except RemoteProtocolError as error:
                 self._refuse(transport, error)
-
-    def _receive_message(self, message: str | bytes) -> None:
-        if type(message) is str and message[:1] != "4":
-            self._receive_packet(message)
-        elif self.protocol.state not in OVER:
-            self.application.receive_message(message[1:] if type(message) is str else message)
 
     def _receive_packet(self, text: str) -> None:
         if self.ended:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..protocol.errors import excerpt
 from ..protocol.socketio import Packet
 from ..types import EVERYBODY, DisconnectReason, Room, Sid, Target
 from .client import Socket
-from .inbox import Work
 from .server import Server
 from .tracing import TraceLog
 
@@ -34,19 +34,19 @@ class TracingServer(Server):
         self._trace("client %s left namespace %s: %s", socket.sid, excerpt(socket.namespace), reason.value)
         super().begin_disconnect(socket, reason)
 
-    def event_work(self, socket: Socket, packet: Packet) -> Work:
+    def receive_event(self, socket: Socket, packet: Packet, size: int) -> None:
         self._trace(
             "event %s from client %s of namespace %s",
             excerpt(packet.data[0]),
             socket.sid,
             excerpt(socket.namespace),
         )
-        return super().event_work(socket, packet)
+        super().receive_event(socket, packet, size)
 
     def emit(
         self,
         event: str,
-        args: list[Any],
+        args: Sequence[Any],
         namespace: str = "/",
         target: Target = EVERYBODY,
         *rest: Any,
@@ -76,6 +76,6 @@ class TracingServer(Server):
 
 
 def _named(target: Target) -> str:
-    rooms, skip = target
+    rooms, skip = target.rooms, target.skip
     who = "everybody" if rooms is None else ", ".join(map(excerpt, rooms)) or "nobody"
     return who if not skip else f"{who} without {', '.join(sorted(skip))}"

@@ -121,7 +121,7 @@ def test_an_idle_inbox_starts_again(room: Room) -> None:
 def test_put_first_goes_before_what_waits(room: Room) -> None:
     for n in (3, 4):
         room.put(n)
-    room.inbox.put_first([lambda: room.order.append(1), lambda: room.order.append(2)])
+    room.inbox.put_first([(lambda: room.order.append(1), None), (lambda: room.order.append(2), None)])
     room.inbox.put_first([])
     room.run()
     assert room.order == [1, 2, 3, 4]
@@ -129,7 +129,7 @@ def test_put_first_goes_before_what_waits(room: Room) -> None:
 
 
 def test_put_first_of_an_idle_inbox(room: Room) -> None:
-    room.inbox.put_first([lambda: room.order.append(1), lambda: room.order.append(2)])
+    room.inbox.put_first([(lambda: room.order.append(1), None), (lambda: room.order.append(2), None)])
     room.run()
     assert room.order == [1, 2]
 
@@ -240,7 +240,7 @@ def test_reading_pauses_and_resumes(room: Room) -> None:
 
 
 def test_reading_pauses_however_much_comes_at_once(room: Room) -> None:
-    room.inbox.put_first([lambda: None] * (PAUSE_AT + 500))
+    room.inbox.put_first([(lambda: None, None)] * (PAUSE_AT + 500))
     assert room.owner.calls == ["pause"]
     room.run()
     assert room.owner.calls[:2] == ["pause", "resume"]

@@ -402,9 +402,9 @@ class Connecting:
         self.open = False
         self.held: list[Any] = []
 
-    def holds(self, work: Any) -> bool:
+    def holds(self, work: Any, pace: Any) -> bool:
         if not self.open:
-            self.held.append(work)
+            self.held.append((work, pace))
         return not self.open
 
 
@@ -431,7 +431,7 @@ def test_held_work_keeps_its_kind_and_order(room: Room) -> None:
     room.pass_time(0.2)
     room.run()
     assert room.order == ["connect"]
-    assert gate.held == works[:3]
+    assert gate.held == [(work, None) for work in works[:3]]
     assert room.engine.work_pending == 1
     # One that comes later still comes last.
     room.inbox.put(works[3], gate)

@@ -49,7 +49,7 @@ class SessionProtocol:
     :param now: the time, in seconds, of any monotonic clock.
     """
 
-    __slots__ = ("_ping_at", "_ping_queued", "_pong_by", "_timing", "_upgrade_by", "state")
+    __slots__ = ("_ping_at", "_pong_by", "_timing", "_upgrade_by", "ping_queued", "state")
 
     def __init__(self, timing: HeartbeatTiming, state: State, now: float) -> None:
         self.state: State = state
@@ -57,7 +57,8 @@ class SessionProtocol:
         self._ping_at: float | None = now + timing.ping_interval
         self._pong_by: float | None = None
         self._upgrade_by: float | None = None
-        self._ping_queued = False
+        #: a ping waits to be sent
+        self.ping_queued: bool = False
 
     @property
     def alive(self) -> bool:
@@ -141,7 +142,7 @@ class SessionProtocol:
         if self.alive:
             self.state = next_state(self.state, Input.CLOSE)
             self._ping_at = self._upgrade_by = None
-            self._ping_queued = False
+            self.ping_queued = False
             self._pong_by = now + self._timing.ping_timeout
 
     def end(self) -> None:
@@ -149,7 +150,7 @@ class SessionProtocol:
         if self.state is not State.CLOSED:
             self.state = next_state(self.state, Input.END)
             self._ping_at = self._upgrade_by = self._pong_by = None
-            self._ping_queued = False
+            self.ping_queued = False
 
     # Time
 
@@ -172,7 +173,7 @@ class SessionProtocol:
             # a poll was there to carry it (and however late we look).
             self._pong_by = self._ping_at + self._timing.ping_timeout
             self._ping_at = None
-            self._ping_queued = True
+            self.ping_queued = True
             return self.handle_timeout(now)
         return NOTHING
 
@@ -183,12 +184,7 @@ class SessionProtocol:
 
     # Output
 
-    @property
-    def ping_queued(self) -> bool:
-        """A ping waits to be sent."""
-        return self._ping_queued
-
     def take_ping(self) -> bool:
         """True once for a queued ping: it is the caller's to send now."""
-        queued, self._ping_queued = self._ping_queued, False
+        queued, self.ping_queued = self.ping_queued, False
         return queued

@@ -14,6 +14,7 @@ from flask_realtime.protocol.socketio.json import check_depth
 from flask_realtime.protocol.socketio.packet import Packet, PacketType
 from flask_realtime.protocol.socketio.rules import (
     MAX_DEPTH,
+    RESERVED_EVENTS,
     check_event,
     check_packet,
     read_namespace,
@@ -73,10 +74,15 @@ class Decoder:
         """
         if self._partial is not None:
             raise RemoteProtocolError(f"A text packet where {self._partial.missing} attachments are missing")
-        if text.startswith('2["'):
+        if text[:3] == '2["' and len(text) <= _SURELY_FLAT:
             # Nearly every message is this: an event of the main namespace that asks for no acknowledgement.
-            data = self._load(text[1:])
-            check_event(data)
+            # If it is JSON, it is a list that begins with a string.
+            try:
+                data = self._loads(text[1:])
+            except ValueError as error:
+                raise _not_json(text[1:], error) from error
+            if data[0] in RESERVED_EVENTS:
+                check_event(data)
             return Packet(_EVENT, "/", data)
         header = _HEADER.match(text)
         if header is None:
@@ -127,7 +133,11 @@ class Decoder:
         except RecursionError as error:
             raise RemoteProtocolError(f"The data is nested more than {MAX_DEPTH} levels deep") from error
         except ValueError as error:
-            raise RemoteProtocolError(f"Not JSON ({str(error)[:80]}): {excerpt(payload)}") from error
+            raise _not_json(payload, error) from error
+
+
+def _not_json(payload: str, error: ValueError) -> RemoteProtocolError:
+    return RemoteProtocolError(f"Not JSON ({str(error)[:80]}): {excerpt(payload)}")
 
 
 class _Partial:

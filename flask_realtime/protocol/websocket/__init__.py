@@ -9,7 +9,7 @@
 
 from .connection import Closed, State, WebSocketConnection
 from .deflate import DeflateParameters, PerMessageDeflate
-from .frames import CloseCode, Opcode, encode_close, encode_frame
+from .frames import CloseCode, Opcode, encode_close, encode_frame, encode_text_frame
 from .handshake import Handshake, HandshakeError, accept_key, check_handshake, is_upgrade
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "check_handshake",
     "encode_close",
     "encode_frame",
+    "encode_text_frame",
     "is_upgrade",
 ]

@@ -97,6 +97,7 @@ class WebSocketConnection:
         "_max_message_size",
         "_needed",
         "_outgoing",
+        "accepts_frames",
         "state",
     )
 
@@ -111,20 +112,21 @@ class WebSocketConnection:
         self._buffer: bytearray | None = None
         self._needed = 0
         self._fragments: FragmentedMessage | None = None
+        #: May a frame that was encoded once for many clients be written as it is?
+        #:
+        #: RFC 7692, section 6, lets every message be uncompressed, so it always may.
+        #: But an application that switched compression on wants its broadcasts
+        #: compressed too: then they have to come through :meth:`encode_text`.
+        self.accepts_frames: bool = deflate is None
         # One Pong at most, then one Close at most: bounded, whatever the client does.
         self._outgoing = b""
 
     # -- what goes out ---------------------------------------------------------
 
     @property
-    def accepts_frames(self) -> bool:
-        """May a frame that was encoded once for many clients be written as it is?
-
-        RFC 7692, section 6, lets every message be uncompressed, so it always may.
-        But an application that switched compression on wants its broadcasts
-        compressed too: then they have to come through :meth:`encode_text`.
-        """
-        return self._deflate is None
+    def has_data_to_send(self) -> bool:
+        """:meth:`data_to_send` has something to give."""
+        return bool(self._outgoing)
 
     def encode_text(self, payload: bytes) -> bytes:
         """The frame of a text message for this client.
@@ -213,8 +215,11 @@ class WebSocketConnection:
             stop = start + length
             if length > MAX_CONTROL_PAYLOAD or length > limit or stop > end:
                 break
+            # As in `unmask`, without its call.
+            pad = (data[pos + 2 : start] * 32)[:length]
+            payload = int.from_bytes(data[start:stop], "little") ^ int.from_bytes(pad, "little")
             try:
-                results.append(unmask(data[start:stop], data[pos + 2 : start]).decode())
+                results.append(payload.to_bytes(length, "little").decode())
             except UnicodeDecodeError:
                 break
             pos = stop

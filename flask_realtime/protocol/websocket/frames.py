@@ -56,6 +56,7 @@ class CloseCode(IntEnum):
 
 OPCODES = frozenset(Opcode)
 
+_TEXT_HEADERS = [bytes((FIN | Opcode.TEXT, length)) for length in range(MAX_CONTROL_PAYLOAD + 1)]
 _SHORT = Struct("!BBH")
 _LONG = Struct("!BBQ")
 _CODE = Struct("!H")
@@ -86,6 +87,14 @@ def encode_frame(opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = 
     if length < 0x10000:
         return _SHORT.pack(first, 126, length) + payload
     return _LONG.pack(first, 127, length) + payload
+
+
+def encode_text_frame(payload: bytes) -> bytes:
+    """One whole unmasked frame of a text that is not compressed."""
+    length = len(payload)
+    if length <= MAX_CONTROL_PAYLOAD:
+        return _TEXT_HEADERS[length] + payload
+    return encode_frame(Opcode.TEXT, payload)
 
 
 def encode_close(code: int, reason: str = "") -> bytes:
