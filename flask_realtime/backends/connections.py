@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..protocol.engineio.transitions import State
 from ..protocol.websocket import Closed, WebSocketConnection
 from ..server.logs import short
 from ..types import DisconnectReason
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from .loop import Loop
 
 __all__ = ["AnswerConnection", "PollConnection", "WebSocketTransport"]
+
+_CLOSING = State.CLOSING
 
 READ_SIZE = 65536  # bytes taken from one client in a turn
 WRITE_SIZE = 262144  # bytes taken from a queue for one write
@@ -107,21 +110,21 @@ class SocketConnection:
 
     def handle_events(self, mask: int) -> None:
         """See :class:`.loop.Connection`."""
-        if mask & READ and not self._closed:
-            self._read()
+        if mask & READ and self.sock is not None and not self._closed:
+            try:
+                data = self.sock.recv(READ_SIZE)
+            except WOULD_BLOCK:
+                pass
+            except OSError:
+                self.close_now()
+                self.peer_gone(DisconnectReason.TRANSPORT_ERROR)
+            else:
+                self._receive(data)
         if mask & WRITE and not self._closed:
             self.flush()
 
-    def _read(self) -> None:
+    def _receive(self, data: bytes) -> None:
         assert self.sock is not None
-        try:
-            data = self.sock.recv(READ_SIZE)
-        except WOULD_BLOCK:
-            return
-        except OSError:
-            self.close_now()
-            self.peer_gone(DisconnectReason.TRANSPORT_ERROR)
-            return
         if not data:
             self.close_now()
             self.peer_gone(DisconnectReason.TRANSPORT_CLOSE)
@@ -307,7 +310,7 @@ class WebSocketTransport(SocketConnection):
         if closed is not None:
             self._peer_closed(closed)  # type: ignore[arg-type]
             return
-        if websocket.has_data_to_send:
+        if websocket.outgoing:
             self.wake()
         if self.session.reading_paused:
             self.watch(self._events & ~READ)
@@ -351,9 +354,8 @@ class WebSocketTransport(SocketConnection):
     def _write_queue(self) -> None:
         session = self.session
         # Pongs. While nothing can be written they are left where only the latest one is kept.
-        control = self._websocket.data_to_send()
-        if control:
-            self._out.append(control)
+        if self._websocket.outgoing:
+            self._out.append(self._websocket.data_to_send())
         carries = session.transport is self
         messages = session.data_to_send(WRITE_SIZE) if carries else []
         while messages or self._out:
@@ -367,18 +369,21 @@ class WebSocketTransport(SocketConnection):
             if not whole:
                 return
             messages = session.data_to_send(WRITE_SIZE) if carries and session.outbox.messages else []
-        if carries and session.drained:
+        if carries and session.protocol.state is _CLOSING and session.drained:
             self._finish_with(session.close_code)
 
     def _join(self, messages: list[Message]) -> bytes:
         if self._websocket.accepts_frames:
+            if len(messages) == 1 and not self._out:
+                message = messages[0]
+                return message.cached_frame or message.ws_frame
             frames = [message.cached_frame or message.ws_frame for message in messages]
         else:
             frames = [self._encode(message) for message in messages]
         if self._out:
             frames = self._out + frames
             self._out = []
-        return frames[0] if len(frames) == 1 else b"".join(frames)
+        return b"".join(frames)
 
     def _encode(self, message: Message) -> bytes:
         websocket = self._websocket

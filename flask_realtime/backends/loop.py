@@ -253,16 +253,21 @@ class Loop:
         """False where this thread has lost the loop over it."""
         supervisor = self._supervisor
         assert supervisor is not None
-        supervisor.begin(run)
+        watch = supervisor.begin(run)
         try:
             # What it leaves in context variables is not for those of other clients.
             copy_context().run(run[0].run_here, run[1])
         except BaseException as error:
-            if isinstance(error, (KeyboardInterrupt, SystemExit)) and patched_by() and supervisor.end(run):
+            if isinstance(error, (KeyboardInterrupt, SystemExit)) and patched_by() and watch:
+                watch.clear()
                 raise  # a signal has hit this greenlet
             logger.exception("error in a handler")
+        try:
+            watch.pop()
+        except IndexError:
+            return False
         # In a child that the handler has forked, what there is to be read is the parent's.
-        return supervisor.end(run) and not self._abandoned
+        return not self._abandoned
 
     def _flush(self) -> None:
         # What is scheduled while we flush waits for the next turn, so that one

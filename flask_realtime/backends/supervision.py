@@ -10,8 +10,9 @@ from __future__ import annotations
 import importlib
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ..server.ports import Runnable
@@ -26,6 +27,9 @@ REST_AFTER = 20
 
 #: what is run, and its turn; each run is a new tuple
 Run = tuple["Runnable", int]
+#: Holds the run that is under way, and nothing between two of them. Who takes it out, the loop at its end or
+#: the supervisor before, has the loop from then on. That is one operation, so it needs no lock.
+Watch = list[Run]
 
 
 class Supervisor(Protocol):
@@ -34,12 +38,12 @@ class Supervisor(Protocol):
     #: False where nobody does, so that handlers have to run elsewhere
     watches: bool
 
-    def begin(self, run: Run) -> None:
-        """A run begins, in the loop."""
-        ...
+    def begin(self, run: Run) -> Watch:
+        """A run begins, in the loop.
 
-    def end(self, run: Run) -> bool:
-        """It has ended; False where the loop has been taken over from it meanwhile."""
+        :returns: what the loop takes it out of when it has ended; if it is empty then, the loop has been taken
+            over meanwhile.
+        """
         ...
 
     def replace(self) -> bool:
@@ -59,9 +63,7 @@ class ThreadSupervisor:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        # Between the end of a run and the moment when the loop is taken over.
-        self._lock = threading.Lock()
-        self._run: Run | None = None
+        self._watch: Watch = []
         self._resting = True
         self._woken = threading.Event()
         self._closed = False
@@ -77,21 +79,14 @@ class ThreadSupervisor:
         except RuntimeError:  # the process may have no more; and Python 3.12 starts none while it exits
             self.watches = False
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: Run) -> Watch:
         """See :class:`Supervisor`."""
-        self._run = run
+        watch = self._watch
+        watch.append(run)
         if self._resting:
             self._resting = False
             self._woken.set()
-
-    def end(self, run: Run) -> bool:
-        """See :class:`Supervisor`."""
-        with self._lock:
-            # Who was held up may return while its successor runs something: that is not his to end.
-            mine = self._run is run
-            if mine:
-                self._run = None
-        return mine
+        return watch
 
     def replace(self) -> bool:
         """See :class:`Supervisor`: nobody throws anything into a thread."""
@@ -115,7 +110,7 @@ class ThreadSupervisor:
                 self._loop.run()
                 return
             self._resting = True
-            if self._run is not None:  # it has begun just before, and woken nobody
+            if self._watch:  # it has begun just before, and woken nobody
                 self._resting = False
                 self._woken.set()
 
@@ -125,24 +120,26 @@ class ThreadSupervisor:
         looks = 0
         while looks < REST_AFTER:
             time.sleep(LOOK_EVERY)
-            run = self._run
+            run = next(iter(self._watch[:1]), None)
             looks = looks + 1 if run is None else 0
-            if run is not None and run is seen and self._take_over(run):
+            if run is not None and run is seen and self._take_over():
                 return run
             seen = run
         return None
 
-    def _take_over(self, run: Run) -> bool:
-        with self._lock:
-            if self._run is not run:
-                return False
-            self._run = None
-            self._loop.depose()
-            return True
+    def _take_over(self) -> bool:
+        watch = self._watch
+        try:
+            watch.pop()
+        except IndexError:  # it has ended at the last moment
+            return False
+        self._watch = []
+        self._loop.depose()
+        return True
 
 
 class GreenSupervisor:
-    """A call that the hub makes as soon as the handler lets it, and that is taken back when it never did.
+    """A call that the hub makes as soon as a handler lets it, or between two turns of the loop.
 
     :param library: whose hub, ``"gevent"`` or ``"eventlet"``.
     """
@@ -151,34 +148,28 @@ class GreenSupervisor:
 
     def __init__(self, loop: Loop, library: str) -> None:
         self._loop = loop
-        self._run: Run | None = None
-        self._call: Any = None
-        module = importlib.import_module(library)
+        self._watch: Watch = []
+        self._called = False
+        self._spawn: Callable[[Callable[[], None]], object] = importlib.import_module(library).spawn
+        self._soon: Callable[[Callable[[], None]], object]
         if library == "gevent":
-            self._spawn = module.spawn
-            self._soon = module.get_hub().loop.run_callback
-            self._cancel = "stop"
+            self._soon = importlib.import_module("gevent").get_hub().loop.run_callback
         else:
             hub = importlib.import_module("eventlet.hubs").get_hub()
-            self._spawn = module.spawn
             self._soon = partial(hub.schedule_call_global, 0)
-            self._cancel = "cancel"
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: Run) -> Watch:
         """See :class:`Supervisor`."""
-        self._run = run
-        self._call = self._soon(self._take_over)
-
-    def end(self, run: Run) -> bool:
-        """See :class:`Supervisor`."""
-        if self._run is not run:
-            return False
-        self._run = None
-        getattr(self._call, self._cancel)()
-        return True
+        watch = self._watch
+        watch.append(run)
+        if not self._called:
+            self._called = True
+            self._soon(self._look)
+        return watch
 
     def replace(self) -> bool:
         """See :class:`Supervisor`."""
+        self._watch = []
         self._loop.depose()
         self._spawn(self._loop.run)
         return True
@@ -186,9 +177,10 @@ class GreenSupervisor:
     def close(self) -> None:
         """See :class:`Supervisor`."""
 
-    def _take_over(self) -> None:
-        # In the hub, which no handler has.
-        run, self._run = self._run, None
-        if run is not None:
+    def _look(self) -> None:
+        # In the hub, which no handler has: if one runs, it waits.
+        self._called = False
+        if self._watch:
+            run = self._watch.pop()
             run[0].held_up()
             self.replace()

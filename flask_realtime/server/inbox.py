@@ -184,7 +184,8 @@ class Inbox:
         self._engine.work_pending += 1
         if not self._working:
             self._working = True
-            self._start_turn()
+            self._turn += 1
+            self._give_turn()
         elif self._started_at is not None and self.scheduled_at is None and self.patience is not None:
             self._engine.schedule(self, self._started_at + self.patience)
         # Large events are too much sooner. Counted since the last rest, which is at least what waits.

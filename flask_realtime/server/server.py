@@ -36,7 +36,7 @@ __all__ = ["NOT_HANDLED", "Runner", "Server"]
 NOT_HANDLED: Any = object()
 # An enum's members are slow to look up in the enum.
 _EVENT, _ACK = PacketType.EVENT, PacketType.ACK
-_CONNECTING, _GONE = SocketState.CONNECTING, SocketState.GONE
+_CONNECTING, _CONNECTED, _GONE = SocketState.CONNECTING, SocketState.CONNECTED, SocketState.GONE
 #: what an event takes that nobody handles
 NO_HANDLER = Pace()
 REJECTED = {"message": "Connection rejected by server"}
@@ -479,7 +479,10 @@ class Server:
         message = self.message(Packet(_EVENT, namespace, data), volatile)
         with self.engine.lock:
             for socket in self.adapter.sockets(namespace, target):
-                socket.send(message)
+                if socket.state is _CONNECTED:
+                    socket.client.session.send(message)
+                else:
+                    socket.send(message)
         if self._cluster is not None and not ignore_queue:
             self._cluster.emit(message, namespace, target)
 

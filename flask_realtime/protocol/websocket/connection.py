@@ -96,8 +96,8 @@ class WebSocketConnection:
         "_max_fragments",
         "_max_message_size",
         "_needed",
-        "_outgoing",
         "accepts_frames",
+        "outgoing",
         "state",
     )
 
@@ -118,15 +118,11 @@ class WebSocketConnection:
         #: But an application that switched compression on wants its broadcasts
         #: compressed too: then they have to come through :meth:`encode_text`.
         self.accepts_frames: bool = deflate is None
-        # One Pong at most, then one Close at most: bounded, whatever the client does.
-        self._outgoing = b""
+        #: what :meth:`data_to_send` will give: one Pong at most, then one Close at most, so it is bounded,
+        #: whatever the client does
+        self.outgoing: bytes = b""
 
     # -- what goes out ---------------------------------------------------------
-
-    @property
-    def has_data_to_send(self) -> bool:
-        """:meth:`data_to_send` has something to give."""
-        return bool(self._outgoing)
 
     def encode_text(self, payload: bytes) -> bytes:
         """The frame of a text message for this client.
@@ -148,9 +144,9 @@ class WebSocketConnection:
 
     def data_to_send(self) -> bytes:
         """The Pong and the Close frame that wait to be sent; each is given out once."""
-        outgoing = self._outgoing
+        outgoing = self.outgoing
         if outgoing:
-            self._outgoing = b""
+            self.outgoing = b""
         return outgoing
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -159,7 +155,7 @@ class WebSocketConnection:
         :raises ValueError: the code must not be sent.
         """
         if self.state is _OPEN:
-            self._outgoing += encode_close(code, reason)
+            self.outgoing += encode_close(code, reason)
             self.state = _CLOSING
 
     # -- what comes in ---------------------------------------------------------
@@ -331,20 +327,20 @@ class WebSocketConnection:
         # 5.5.3: an endpoint "MAY elect to send a Pong frame for only the most recently
         # processed Ping frame". After our Close frame the client reads no more (1.4).
         elif opcode == Opcode.PING and self.state is _OPEN:
-            self._outgoing = encode_frame(Opcode.PONG, payload)
+            self.outgoing = encode_frame(Opcode.PONG, payload)
 
     def _receive_close(self, code: int, reason: str) -> Closed:
         # 5.5.1: "If an endpoint receives a Close frame and did not previously send a Close
         # frame, the endpoint MUST send a Close frame in response" and "typically echos the
         # status code it received."
         if self.state is _OPEN:
-            self._outgoing += encode_close(code)
+            self.outgoing += encode_close(code)
         return self._end(Closed(code, reason, True))
 
     def _fail(self, error: RemoteProtocolError) -> Closed:
         """7.1.7: _Fail the WebSocket Connection_, with a Close frame that says why."""
         if self.state is _OPEN:
-            self._outgoing += encode_close(error.close_code, error.message)
+            self.outgoing += encode_close(error.close_code, error.message)
         return self._end(Closed(int(error.close_code), error.message, False))
 
     def _end(self, closed: Closed) -> Closed:
