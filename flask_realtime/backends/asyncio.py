@@ -21,6 +21,7 @@ from .asgi_connections import ASGITransport, HeldPoll, Receive, Send
 from .coroutines import AsyncFunction, Coroutines
 from .daphne_server import daphne_sender
 from .pool import ThreadPools
+from .quick_runner import QuickRunner
 from .schedulers import Schedulers
 from .task_runner import TaskRunner
 
@@ -183,6 +184,7 @@ class AsyncioBackend(ThreadPools, Coroutines):
         self._writing: set[ASGITransport] = set()
         self._writes = _WriteTimes(self._writing, self.now)
         self._tasks = TaskRunner(self.loop)
+        self._quick = QuickRunner()
         self.call_soon(partial(self._timer.keep, self._writes))
 
     # ports.Backend
@@ -215,7 +217,8 @@ class AsyncioBackend(ThreadPools, Coroutines):
 
     def submit_here(self, runnable: Runnable, turn: int) -> None:
         """See :class:`.ports.Backend`. An event loop can't be taken over from a function that waits."""
-        self.submit(runnable.run, turn)
+        if not self._quick.submit((runnable, turn)):
+            self.submit(runnable.run, turn)
 
     # The loop
 

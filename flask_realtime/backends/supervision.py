@@ -28,6 +28,18 @@ REST_AFTER = 20
 Run = tuple["Runnable", int]
 
 
+class Led(Protocol):
+    """What a thread leads, and what it runs handlers in."""
+
+    def run(self) -> None:
+        """Lead it, until somebody else does."""
+        ...
+
+    def depose(self) -> None:
+        """Whoever leads it is held up: another :meth:`run` follows."""
+        ...
+
+
 class Supervisor(Protocol):
     """Looks on while a loop runs a handler."""
 
@@ -57,7 +69,7 @@ class ThreadSupervisor:
     It costs nothing while nothing runs, and two hundred looks a second while the loop is busy.
     """
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Led) -> None:
         self._loop = loop
         # Between the end of a run and the moment when the loop is taken over.
         self._lock = threading.Lock()
