@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import nullcontext
 from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -414,7 +413,7 @@ class ASGITransport:
         if self._writer is not None:
             self._flush_again = True
         elif self._open:
-            return self._write()
+            return self._write() if self._abort_code is None else self._end()
         return None
 
     def _abort(self) -> None:
@@ -426,24 +425,20 @@ class ASGITransport:
 
     def _write(self) -> Awaitable[None] | None:
         """Write what there is; what has to wait for the server is to be awaited."""
-        if self._abort_code is None:
-            messages, queued = self._take()
-            if messages:
-                return self._send_all(messages, queued)
-        # _take() may have found that all is said.
-        return None if self._abort_code is None else self._end()
-
-    def _send_all(self, messages: list[Message], queued: bool) -> Awaitable[None] | None:
-        events = _events_of(messages)
+        taken, queued = self._take()
+        events = iter(taken)
         try:
-            with self._cork if self._cork and len(messages) >= WORTHWHILE else nullcontext():
+            if len(taken) < WORTHWHILE or self._cork is None:
                 waiting = self._send_some(events)
+            else:
+                with self._cork:
+                    waiting = self._send_some(events)
         except Exception as error:  # noqa: BLE001 (servers raise what they like)
             return self._lose(error)
         if waiting is not None:
             return self._send_rest(waiting, events, queued)
         if self._abort_code is not None:
-            return self._end()
+            return self._end()  # _take() may have found that all is said
         if queued:
             self._commit(queued)
         return None
@@ -513,18 +508,19 @@ class ASGITransport:
             self._reader = self._loop.create_task(self._read())
         told.cancel()
 
-    def _take(self) -> tuple[list[Message], bool]:
+    def _take(self) -> tuple[list[Event], bool]:
         """What to write now, and whether some of it is of the session's queue."""
         with self.engine.lock:
             session = self.session
-            messages, self._pushed = self._pushed, []
-            if session.transport is not self:
-                return messages, False
-            # A copy: the list is the queue itself.
-            queued = list(session.data_to_send(WRITE_SIZE))
-            if not messages and not queued and session.drained and self._abort_code is None:
+            messages = session.data_to_send(WRITE_SIZE) if session.transport is self else []
+            queued = bool(messages)
+            if self._pushed:
+                messages = self._pushed + messages
+                self._pushed = []
+            elif not queued and session.transport is self and session.drained and self._abort_code is None:
                 self._abort_code = session.close_code
-            return messages + queued, bool(queued)
+            # Here, for the messages are the queue itself.
+            return _events_of(messages), queued
 
     def _commit(self, queued: bool) -> None:
         """What was taken is written. What is left is for the next flush: a server that buffers everything
@@ -584,13 +580,15 @@ async def _lost_send(event: Event) -> None:
     raise ConnectionError("the websocket is over")
 
 
-def _events_of(messages: list[Message]) -> Iterator[Event]:
+def _events_of(messages: list[Message]) -> list[Event]:
+    events: list[Event] = []
     for message in messages:
         text = message.string
         if text is not None:
-            yield {"type": "websocket.send", "text": text}
+            events.append({"type": "websocket.send", "text": text})
         for data in message.binary:
-            yield {"type": "websocket.send", "bytes": data}
+            events.append({"type": "websocket.send", "bytes": data})
+    return events
 
 
 def _log_loss(error: Exception) -> None:

@@ -315,18 +315,31 @@ class Inbox:
 
     async def _run_async(self, turn: int) -> None:
         """The same for coroutine functions (in the event loop, without the lock)."""
-        entry = self._next(turn, _is_asynchronous)
+        engine = self._engine
         done = 0
-        while entry is not None:
+        while True:
+            with engine.lock:
+                if done:
+                    self._count_finished()
+                if turn != self._turn:
+                    return
+                entry = self._pop()
+                if entry is None:
+                    self._rest()
+                    return
+                work = entry[0]
+                if type(work) is not AsyncWork:
+                    self._give_back(entry)
+                    return
+                self._begin(engine.now())
             try:
-                await entry[0]()
+                await work()
                 done += 1
-                if done % ASYNC_BURST == 0:
+                if done % ASYNC_BURST == 0 and self.queue:
                     await _Breather()
             except BaseException:  # CancelledError too
                 self._abandon(turn)
                 raise
-            entry = self._next(turn, _is_asynchronous, finished=entry)
 
     # The turn
 
@@ -376,20 +389,28 @@ class Inbox:
                 self._rest()
                 return None
             if not may_do(entry[0]):
-                # It is done elsewhere; no gate holds it any more.
-                assert self.queue is not None
-                self.queue.appendleft((entry[0], None, entry[2]))
-                self._give_turn()
+                self._give_back(entry)
                 return None
-            self.running += 1
-            engine.handlers_running += 1
-            self._started_at = now
-            if self.queue:
-                if self.scheduled_at is None and self.patience is not None:
-                    engine.schedule(self, now + self.patience)
-                if len(self.queue) == RESUME_AT:
-                    self._owner.resume_reading()
+            self._begin(now)
             return entry
+
+    def _give_back(self, entry: Entry) -> None:
+        """It is done elsewhere; no gate holds it any more."""
+        assert self.queue is not None
+        self.queue.appendleft((entry[0], None, entry[2]))
+        self._give_turn()
+
+    def _begin(self, now: float) -> None:
+        """What was first in the queue begins to run."""
+        self.running += 1
+        self._engine.handlers_running += 1
+        self._started_at = now
+        queue = self.queue
+        if queue:
+            if self.scheduled_at is None and self.patience is not None:
+                self._engine.schedule(self, now + self.patience)
+            if len(queue) == RESUME_AT:
+                self._owner.resume_reading()
 
     def _pop(self) -> Entry | None:
         while self.queue:
