@@ -97,8 +97,11 @@ def transports_of(send: Send) -> Iterator[Any]:
     what sends through it (hypercorn), or of our own (daphne).
     """
     method: Any = send
+    owner: Any = None
     for _ in range(4):
-        owner = getattr(method, "__self__", None)
+        owner, before = getattr(method, "__self__", None), owner
+        if owner is None or owner is before:
+            return
         transport = getattr(getattr(owner, "writer", owner), "transport", None)
         if transport is not None:
             yield transport
@@ -408,12 +411,12 @@ class ASGITransport:
         self._woken = False
         if self._paused:
             self._resumed.ring()
-        if self._abort_code is not None:
-            self._abort()
         if self._writer is not None:
             self._flush_again = True
         elif self._open:
             return self._write() if self._abort_code is None else self._end()
+        if self._abort_code is not None:
+            self._abort()
         return None
 
     def _abort(self) -> None:
@@ -583,7 +586,7 @@ async def _lost_send(event: Event) -> None:
 def _events_of(messages: list[Message]) -> list[Event]:
     events: list[Event] = []
     for message in messages:
-        text = message.string
+        text = message.cached_string or message.string
         if text is not None:
             events.append({"type": "websocket.send", "text": text})
         for data in message.binary:

@@ -89,7 +89,8 @@ class TaskRunner:
         self._writers: deque[Writer] = deque()
         # A task is at work, or about to be.
         self._active = False
-        # An event loop keeps only weak references to its tasks.
+        # The task that is about to be; and all of them, for an event loop keeps only weak references.
+        self._next: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, function: AsyncFunction, *args: Any) -> None:
@@ -115,11 +116,19 @@ class TaskRunner:
 
     def _start(self) -> None:
         # Not by the loop's task factory, which may start tasks at once: in here, with the engine's lock held.
-        self._tasks.add(asyncio.Task(self._run(), loop=self._loop))
+        self._next = task = asyncio.Task(self._run(), loop=self._loop)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task is self._next:
+            self._go_on()  # somebody has cancelled it before it began
 
     async def _run(self) -> None:
         task = asyncio.current_task(self._loop)
         assert task is not None
+        self._next = None
         try:
             waiting = None
             try:
@@ -130,8 +139,6 @@ class TaskRunner:
                 await waiting
         except Exception:
             logger.exception("error in a coroutine")
-        finally:
-            self._tasks.discard(task)
 
     # What is submitted meanwhile is for the next task, so that the loop can read in between.
 

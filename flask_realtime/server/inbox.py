@@ -89,14 +89,6 @@ async def in_thread(backend: Backend, function: Callable[[], Any]) -> Any:
     return value
 
 
-def _is_asynchronous(work: Work) -> bool:
-    return type(work) is AsyncWork
-
-
-def _is_synchronous(work: Work) -> bool:
-    return type(work) is not AsyncWork
-
-
 class _Breather:
     """Awaited, it lets the other tasks of the event loop run."""
 
@@ -301,7 +293,7 @@ class Inbox:
 
     def run(self, turn: int) -> None:
         """See :class:`.ports.Runnable`."""
-        entry = self._next(turn, _is_synchronous)
+        entry = self._next(turn)
         while entry is not None:
             try:
                 entry[0]()
@@ -309,7 +301,7 @@ class Inbox:
                 # It was meant for the thread, not for the client's other events.
                 self._abandon(turn)
                 raise
-            entry = self._next(turn, _is_synchronous, finished=entry)
+            entry = self._next(turn, finished=entry)
 
     # In the event loop
 
@@ -365,11 +357,8 @@ class Inbox:
         self.received = 0
         self._owner.resume_reading()
 
-    def _next(self, turn: int, may_do: Callable[[Work], bool], finished: Entry | None = None) -> Entry | None:
-        """What is to be done now (in a thread or the event loop, without the lock).
-
-        :param may_do: whether some work may be done here.
-        """
+    def _next(self, turn: int, finished: Entry | None = None) -> Entry | None:
+        """What is to be done now (in a thread, without the lock)."""
         engine = self._engine
         with engine.lock:
             now = engine.now()
@@ -388,7 +377,7 @@ class Inbox:
             if entry is None:
                 self._rest()
                 return None
-            if not may_do(entry[0]):
+            if type(entry[0]) is AsyncWork:
                 self._give_back(entry)
                 return None
             self._begin(now)

@@ -27,9 +27,9 @@ class Message:
 
     __slots__ = (
         "_payload_part",
-        "_string",
         "binary",
         "cached_frame",
+        "cached_string",
         "packets",
         "size",
         "text",
@@ -43,7 +43,8 @@ class Message:
         #: :attr:`ws_frame`, once somebody has asked for it
         self.cached_frame: bytes | None = None
         self._payload_part: bytes | None = None
-        self._string: str | None = None
+        #: :attr:`string`, in the same way
+        self.cached_string: str | None = None
         #: bytes that the message counts for in a queue
         self.size: int = len(text) if text is not None else 0
         self.packets: int = 1
@@ -65,9 +66,9 @@ class Message:
     @property
     def string(self) -> str | None:
         """The text, for a server that encodes it itself."""
-        if self._string is None and self.text is not None:
-            self._string = self.text.decode()
-        return self._string
+        if self.cached_string is None and self.text is not None:
+            self.cached_string = self.text.decode()
+        return self.cached_string
 
     @property
     def payload_part(self) -> bytes:
