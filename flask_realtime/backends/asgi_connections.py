@@ -315,6 +315,8 @@ class ASGITransport:
         self._over.ring()
 
     async def _read_all(self) -> DisconnectReason:
+        limit = self.engine.config.max_http_buffer_size
+        suspicious = limit // 4  # characters: as many may be more bytes than allowed
         messages: list[str | bytes] = []
         while True:
             if self.session.reading_paused:
@@ -342,6 +344,10 @@ class ASGITransport:
             message = event.get("text")
             if message is None:
                 message = bytes(event["bytes"])
+            if len(message) > suspicious and self._is_too_large(message, limit):
+                messages = self._deliver(messages)
+                self._refuse_message()
+                continue
             messages.append(message)
             if len(messages) >= READ_MESSAGES or len(message) >= READ_SIZE:
                 messages = self._deliver(messages)
@@ -350,14 +356,6 @@ class ASGITransport:
         """Give the session what has come; returns the list for what comes next."""
         if not messages:
             return messages
-        limit = self.engine.config.max_http_buffer_size
-        if max(map(len, messages)) * 4 > limit:  # characters
-            for number, message in enumerate(messages):
-                if self._is_too_large(message, limit):
-                    del messages[number:]
-                    self._deliver(messages)
-                    self._refuse_message()
-                    return []
         if self._abort_code is None:
             self.session.receive(self, messages)
         return []
