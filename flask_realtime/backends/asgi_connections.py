@@ -11,8 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..protocol.websocket import CloseCode
 from ..server.logs import short
@@ -20,7 +19,8 @@ from ..server.ports import Poll
 from ..types import DisconnectReason
 from .cork import WORTHWHILE, Cork
 from .daphne_server import DaphneConnection
-from .task_runner import TaskRunner, rest_of
+from .task_runner import TaskRunner, begin
+from .uvicorn_server import FrameWriter
 
 if TYPE_CHECKING:
     from ..server.engine import Engine
@@ -34,6 +34,7 @@ logger: logging.Logger = logging.getLogger("flask_realtime")
 Event = dict[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
+T = TypeVar("T")
 CallSoon = Callable[[Callable[[], object]], None]
 
 READ_MESSAGES = 100  # that the server has in store, taken from it at once
@@ -192,6 +193,7 @@ class ASGITransport:
         "_allowed",
         "_cork",
         "_flush_again",
+        "_frames",
         "_loop",
         "_open",
         "_over",
@@ -240,6 +242,7 @@ class ASGITransport:
         self._abort_code: int | None = None
         self._woken = False
         self._cork: Cork | None = None
+        self._frames: FrameWriter | None = None
         # Since when the server takes no more of one frame, and how long that may last.
         self._sending_since: float | None = None
         self._allowed = 0.0
@@ -286,6 +289,7 @@ class ASGITransport:
         try:
             if await self._send_event({"type": "websocket.accept", "headers": headers}):
                 self._reader = self._loop.create_task(self._read())
+                self._frames = FrameWriter.of(self._send)
                 self._cork = next(filter(None, map(Cork.of, transports_of(self._send))), None)
                 self._open = True
                 with self.engine.lock:
@@ -301,7 +305,8 @@ class ASGITransport:
                 abort_connection(self._send)
             self.session.transport_closed(self, DisconnectReason.TRANSPORT_ERROR)
             # The session is known for a while yet, and with it we are; the server's objects need not be.
-            self._receive, self._send, self._reader, self._cork = _lost_receive, _lost_send, None, None
+            self._receive, self._send = _lost_receive, _lost_send
+            self._reader = self._cork = self._frames = None
 
     # Reading
 
@@ -323,21 +328,15 @@ class ASGITransport:
                 messages = self._deliver(messages)
                 await self._pause()
             # What the server has in store it gives without a wait, and it is dealt with together.
-            receiving = self._receive()
-            if type(receiving) is not CoroutineType:
+            try:
+                event, rest = begin(self._receive())
+            except BaseException:
+                self._deliver(messages)
+                raise
+            if rest is not None:
                 messages = self._deliver(messages)
-                event = await receiving
-            else:
-                try:
-                    waits_for = receiving.send(None)
-                except StopIteration as received:
-                    event = received.value
-                except BaseException:
-                    self._deliver(messages)
-                    raise
-                else:
-                    messages = self._deliver(messages)
-                    event = await rest_of(receiving, waits_for)
+                event = await rest
+            assert event is not None
             if event["type"] == "websocket.disconnect":
                 self._deliver(messages)
                 return self._reason(event.get("code"))
@@ -426,7 +425,9 @@ class ASGITransport:
 
     def _write(self) -> Awaitable[None] | None:
         """Write what there is; what has to wait for the server is to be awaited."""
-        taken, queued = self._take()
+        if self._frames is not None and self._frames.ready:
+            return self._write_frames(self._frames)
+        taken, queued = self._take(_events_of)
         events = iter(taken)
         try:
             if len(taken) < WORTHWHILE or self._cork is None:
@@ -444,20 +445,28 @@ class ASGITransport:
             self._commit(queued)
         return None
 
+    def _write_frames(self, frames: FrameWriter) -> Awaitable[None] | None:
+        data, queued = self._take(_frames_of)
+        if data:
+            try:
+                frames.write(data)
+            except Exception as error:  # noqa: BLE001 (servers raise what they like)
+                return self._lose(error)
+        if self._abort_code is not None:
+            return self._end()
+        if queued:
+            self._commit(queued)
+        return None
+
     def _send_some(self, events: Iterator[Event]) -> Awaitable[None] | None:
         """Send what the server takes at once, up to the first event that has to be awaited."""
         send = self._send
         for event in events:
             if self._abort_code is not None:
                 break
-            sending = send(event)
-            if type(sending) is not CoroutineType:
-                return self._timed(sending, event)
-            try:
-                waits_for = sending.send(None)
-            except StopIteration:
-                continue
-            return self._timed(rest_of(sending, waits_for), event)
+            _, rest = begin(send(event))
+            if rest is not None:
+                return self._timed(rest, event)
         return None
 
     async def _send_rest(
@@ -509,8 +518,8 @@ class ASGITransport:
             self._reader = self._loop.create_task(self._read())
         told.cancel()
 
-    def _take(self) -> tuple[list[Event], bool]:
-        """What to write now, and whether some of it is of the session's queue."""
+    def _take(self, form: Callable[[list[Message]], T]) -> tuple[T, bool]:
+        """What to write now, in this form, and whether some of it is of the session's queue."""
         with self.engine.lock:
             session = self.session
             messages = session.data_to_send(WRITE_SIZE) if session.transport is self else []
@@ -521,7 +530,7 @@ class ASGITransport:
             elif not queued and session.transport is self and session.drained and self._abort_code is None:
                 self._abort_code = session.close_code
             # Here, for the messages are the queue itself.
-            return _events_of(messages), queued
+            return form(messages), queued
 
     def _commit(self, queued: bool) -> None:
         """What was taken is written. What is left is for the next flush: a server that buffers everything
@@ -590,6 +599,11 @@ def _events_of(messages: list[Message]) -> list[Event]:
         for data in message.binary:
             events.append({"type": "websocket.send", "bytes": data})
     return events
+
+
+def _frames_of(messages: list[Message]) -> bytes:
+    frames = [message.cached_frame or message.ws_frame for message in messages]
+    return frames[0] if len(frames) == 1 else b"".join(frames)
 
 
 def _log_loss(error: Exception) -> None:

@@ -15,10 +15,11 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
+from types import CoroutineType
 from types import coroutine as awaitable
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["TaskRunner", "rest_of"]
+__all__ = ["TaskRunner", "Writer", "begin", "rest_of"]
 
 logger: logging.Logger = logging.getLogger("flask_realtime")
 
@@ -45,6 +46,17 @@ def rest_of(begun: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any
             # An event loop sends nothing but None.
             result = yield from begun
             return result
+
+
+def begin(work: Awaitable[T]) -> tuple[T | None, Awaitable[T] | None]:
+    """Take the first step of some work: its result, or what to await for the result."""
+    if type(work) is not CoroutineType:
+        return None, work
+    try:
+        waits_for = work.send(None)
+    except StopIteration as stop:
+        return stop.value, None
+    return None, rest_of(work, waits_for)
 
 
 @awaitable
