@@ -66,7 +66,7 @@ class FlaskASGI:
                 state.config.path,
                 partial(slim_environ, app),
                 partial(_as_proxies_say, app),
-                self._backend,
+                self._current_backend,
             )
         self._serve = serve
 
@@ -79,6 +79,10 @@ class FlaskASGI:
             await self._live(backend, receive, send)
         else:
             await self._serve(scope, receive, send)
+
+    def _current_backend(self) -> AsyncioBackend:
+        assert self._latest is not None
+        return self._latest
 
     def _backend(self) -> AsyncioBackend:
         """The one of the running loop; the engines use it, unless another loop has clients of theirs."""

@@ -115,7 +115,10 @@ class HandlerRunner:
             if raised is error:
                 raise
             raise raised from error
-        await _pop(context, None)
+        if scope.tears_down_async:
+            await _pop(context, None)
+        else:
+            context.pop(None)
         return result
 
     def attends(self, namespace: str) -> bool:

@@ -11,13 +11,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..protocol.websocket import CloseCode
 from ..server.logs import short
 from ..server.ports import Poll
 from ..types import DisconnectReason
+from .cork import WORTHWHILE, Cork
 from .daphne_server import DaphneConnection
+from .task_runner import TaskRunner, begin
+from .uvicorn_server import FrameWriter
 
 if TYPE_CHECKING:
     from ..server.engine import Engine
@@ -31,8 +34,11 @@ logger: logging.Logger = logging.getLogger("flask_realtime")
 Event = dict[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
+T = TypeVar("T")
 CallSoon = Callable[[Callable[[], object]], None]
 
+READ_MESSAGES = 100  # that the server has in store, taken from it at once
+READ_SIZE = 65536  # bytes of them
 WRITE_SIZE = 65536  # bytes taken from a queue at once; a ping waits for no more
 BLOCKED_AFTER = 0.05  # seconds in which every server gets a frame into its buffers
 SLOWEST = 32768  # bytes per second: nobody sees how much of a message is written
@@ -52,6 +58,10 @@ FAILURES = frozenset(
         CloseCode.INTERNAL_ERROR,
     }
 )
+
+
+#: what servers raise where the client has gone
+LOSSES = (OSError, RuntimeError)
 
 
 class Bell:
@@ -81,22 +91,34 @@ class Bell:
         self._rung = False
 
 
+def transports_of(send: Send) -> Iterator[Any]:
+    """What a server may write a connection's bytes to, as far as it can be found.
+
+    ASGI has no word for it, but ``send`` is a method of what owns the transport (uvicorn, gunicorn), or of
+    what sends through it (hypercorn), or of our own (daphne).
+    """
+    method: Any = send
+    owner: Any = None
+    for _ in range(4):
+        owner, before = getattr(method, "__self__", None), owner
+        if owner is None or owner is before:
+            return
+        transport = getattr(getattr(owner, "writer", owner), "transport", None)
+        if transport is not None:
+            yield transport
+        method = getattr(owner, "send", None)
+
+
 def abort_connection(send: Send) -> None:
     """Break a connection that is stuck with a client that does not read, if its transport can be found.
 
-    A server closes it only when all is written: never, and some wait for that when they stop. ASGI has no
-    word for it, but ``send`` is a method of what owns the transport (uvicorn, gunicorn), or of what sends
-    through it (hypercorn), or of our own (daphne).
+    A server closes it only when all is written: never, and some wait for that when they stop.
     """
-    method: Any = send
-    for _ in range(4):
-        owner = getattr(method, "__self__", None)
-        transport = getattr(getattr(owner, "writer", owner), "transport", None)
+    for transport in transports_of(send):
         for name in ("abort", "abortConnection"):  # asyncio's, Twisted's
             if callable(abort := getattr(transport, name, None)):
                 abort()
                 return
-        method = getattr(owner, "send", None)
 
 
 class HeldPoll:
@@ -158,26 +180,33 @@ class HeldPoll:
 class ASGITransport:
     """A websocket of an ASGI server (a :class:`.ports.WebSocketTransport`).
 
-    The server's own coroutine waits in :meth:`carry`; one task reads and one
-    writes, so that neither has to be interrupted for the other.
+    The server's own coroutine waits in :meth:`carry`; a task reads, and whoever
+    writes is begun by the task runner, so that neither has to be interrupted
+    for the other.
 
-    :param writing: where the transport is while it writes.
+    :param tasks: what :meth:`flush` runs in.
+    :param writing: where the transport is while the server takes no more of it.
     """
 
     __slots__ = (
         "_abort_code",
         "_allowed",
-        "_bell",
-        "_call_soon",
+        "_cork",
+        "_flush_again",
+        "_frames",
         "_loop",
+        "_open",
         "_over",
+        "_paused",
         "_pushed",
         "_reader",
         "_receive",
         "_resumed",
         "_send",
         "_sending_since",
+        "_tasks",
         "_woken",
+        "_writer",
         "_writing",
         "engine",
         "session",
@@ -188,7 +217,7 @@ class ASGITransport:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        call_soon: CallSoon,
+        tasks: TaskRunner,
         writing: set[ASGITransport],
         engine: Engine,
         receive: Receive,
@@ -196,18 +225,25 @@ class ASGITransport:
     ) -> None:
         self.engine: Engine = engine
         self._loop = loop
-        self._call_soon = call_soon
+        self._tasks = tasks
         self._writing = writing
         self._receive = receive
         self._send = send
-        self._bell = Bell(loop)
         self._resumed = Bell(loop)
+        self._paused = False
         self._over = Bell(loop)
         self._pushed: list[Message] = []
         self._reader: asyncio.Task[None] | None = None
+        # The task that writes, and whether something has come that it may not have seen.
+        self._writer: asyncio.Task[Any] | None = None
+        self._flush_again = False
+        # Between the acceptance and the end of all writing.
+        self._open = False
         self._abort_code: int | None = None
         self._woken = False
-        # Since when one frame is being written, and how long that may take.
+        self._cork: Cork | None = None
+        self._frames: FrameWriter | None = None
+        # Since when the server takes no more of one frame, and how long that may last.
         self._sending_since: float | None = None
         self._allowed = 0.0
 
@@ -223,7 +259,7 @@ class ASGITransport:
         """See :class:`.ports.WebSocketTransport`."""
         if not self._woken:
             self._woken = True
-            self._call_soon(self._wake)
+            self._tasks.submit_writer(self)
 
     def push(self, message: Message) -> None:
         """See :class:`.ports.WebSocketTransport`."""
@@ -245,38 +281,32 @@ class ASGITransport:
 
     # In the loop
 
-    def _wake(self) -> None:
-        self._woken = False
-        self._bell.ring()
-        self._resumed.ring()
-        if self._abort_code is not None:
-            # The writer says so to the client, unless it is stuck with one that does not read.
-            if self.blocked:
-                self._over.ring()
-            else:
-                self._loop.call_later(LINGER, self._over.ring)
-
     async def carry(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Accept the websocket and carry the session on it, until it is over.
 
         :param headers: more of them for the 101 response.
         """
-        writer = None
         try:
             if await self._send_event({"type": "websocket.accept", "headers": headers}):
                 self._reader = self._loop.create_task(self._read())
-                writer = self._loop.create_task(self._write())
+                self._frames = FrameWriter.of(self._send)
+                self._cork = next(filter(None, map(Cork.of, transports_of(self._send))), None)
+                self._open = True
+                with self.engine.lock:
+                    self.wake()
                 await self._over.wait()
         finally:
+            self._open = False
             # Also where the server cancels us. The tasks may be stuck; nobody waits for them.
-            for task in (self._reader, writer):
+            for task in (self._reader, self._writer):
                 if task is not None:
                     task.cancel()
             if self._sending_since is not None:
                 abort_connection(self._send)
             self.session.transport_closed(self, DisconnectReason.TRANSPORT_ERROR)
             # The session is known for a while yet, and with it we are; the server's objects need not be.
-            self._receive, self._send, self._reader = _lost_receive, _lost_send, None
+            self._receive, self._send = _lost_receive, _lost_send
+            self._reader = self._cork = self._frames = None
 
     # Reading
 
@@ -290,19 +320,44 @@ class ASGITransport:
         self._over.ring()
 
     async def _read_all(self) -> DisconnectReason:
+        limit = self.engine.config.max_http_buffer_size
+        suspicious = limit // 4  # characters: as many may be more bytes than allowed
+        messages: list[str | bytes] = []
         while True:
             if self.session.reading_paused:
+                messages = self._deliver(messages)
                 await self._pause()
-            event = await self._receive()
+            # What the server has in store it gives without a wait, and it is dealt with together.
+            try:
+                event, rest = begin(self._receive())
+            except BaseException:
+                self._deliver(messages)
+                raise
+            if rest is not None:
+                messages = self._deliver(messages)
+                event = await rest
+            assert event is not None
             if event["type"] == "websocket.disconnect":
+                self._deliver(messages)
                 return self._reason(event.get("code"))
             message = event.get("text")
             if message is None:
                 message = bytes(event["bytes"])
-            if self._is_too_large(message):
+            if len(message) > suspicious and self._is_too_large(message, limit):
+                messages = self._deliver(messages)
                 self._refuse_message()
-            elif self._abort_code is None:
-                self.session.receive(self, [message])
+                continue
+            messages.append(message)
+            if len(messages) >= READ_MESSAGES or len(message) >= READ_SIZE:
+                messages = self._deliver(messages)
+
+    def _deliver(self, messages: list[str | bytes]) -> list[str | bytes]:
+        """Give the session what has come; returns the list for what comes next."""
+        if not messages:
+            return messages
+        if self._abort_code is None:
+            self.session.receive(self, messages)
+        return []
 
     async def _pause(self) -> None:
         """Until the session takes messages again."""
@@ -311,10 +366,12 @@ class ASGITransport:
             connection = None  # all others stop reading where nobody asks
         if connection is not None:
             connection.pause_reading()
+        self._paused = True
         try:
             while self.session.reading_paused and self._abort_code is None:
                 await self._resumed.wait()
         finally:
+            self._paused = False
             # Also where we are cancelled: the end of the connection is read as well.
             if connection is not None:
                 connection.resume_reading()
@@ -326,8 +383,8 @@ class ASGITransport:
             self._log_failure(code, "")
         return DisconnectReason.TRANSPORT_ERROR
 
-    def _is_too_large(self, message: str | bytes) -> bool:
-        limit = self.engine.config.max_http_buffer_size
+    @staticmethod
+    def _is_too_large(message: str | bytes, limit: int) -> bool:
         if isinstance(message, bytes) or message.isascii() or len(message) > limit:
             return len(message) > limit
         return len(message) * 4 > limit and len(message.encode("utf-8", "surrogatepass")) > limit
@@ -346,22 +403,105 @@ class ASGITransport:
 
     # Writing
 
-    async def _write(self) -> None:
-        while self._abort_code is None:
-            messages, queued = self._take()
-            if messages:
-                if not await self._send_all(messages):
-                    break
-                if queued:
-                    self._commit()
-                    # A server that buffers everything never makes us wait; others have their turn too.
-                    await asyncio.sleep(0)
-            elif self._abort_code is None:
-                await self._bell.wait()
+    def flush(self) -> Awaitable[None] | None:
+        """See :class:`.Writer`: do what :meth:`wake` was called for."""
+        self._woken = False
+        if self._paused:
+            self._resumed.ring()
+        if self._writer is not None:
+            self._flush_again = True
+        elif self._open:
+            return self._write() if self._abort_code is None else self._end()
+        if self._abort_code is not None:
+            self._abort()
+        return None
+
+    def _abort(self) -> None:
+        # The writer says so to the client, unless it is stuck with one that does not read.
+        if self.blocked:
+            self._over.ring()
+        else:
+            self._loop.call_later(LINGER, self._over.ring)
+
+    def _write(self) -> Awaitable[None] | None:
+        """Write what there is; what has to wait for the server is to be awaited."""
+        if self._frames is not None and self._frames.ready:
+            return self._write_frames(self._frames)
+        taken, queued = self._take(_events_of)
+        events = iter(taken)
+        try:
+            if len(taken) < WORTHWHILE or self._cork is None:
+                waiting = self._send_some(events)
+            else:
+                with self._cork:
+                    waiting = self._send_some(events)
+        except Exception as error:  # noqa: BLE001 (servers raise what they like)
+            return self._lose(error)
+        if waiting is not None:
+            return self._send_rest(waiting, events, queued)
+        if self._abort_code is not None:
+            return self._end()  # _take() may have found that all is said
+        if queued:
+            self._commit(queued)
+        return None
+
+    def _write_frames(self, frames: FrameWriter) -> Awaitable[None] | None:
+        data, queued = self._take(_frames_of)
+        if data:
+            try:
+                frames.write(data)
+            except Exception as error:  # noqa: BLE001 (servers raise what they like)
+                return self._lose(error)
+        if self._abort_code is not None:
+            return self._end()
+        if queued:
+            self._commit(queued)
+        return None
+
+    def _send_some(self, events: Iterator[Event]) -> Awaitable[None] | None:
+        """Send what the server takes at once, up to the first event that has to be awaited."""
+        send = self._send
+        for event in events:
+            if self._abort_code is not None:
+                break
+            _, rest = begin(send(event))
+            if rest is not None:
+                return self._timed(rest, event)
+        return None
+
+    async def _send_rest(
+        self, waiting: Awaitable[None] | None, events: Iterator[Event], queued: bool
+    ) -> None:
+        self._writer = asyncio.current_task(self._loop)
+        try:
+            while waiting is not None:
+                await waiting
+                waiting = self._send_some(events)
+        except Exception as error:  # noqa: BLE001 (servers raise what they like)
+            await self._lose(error)
+        else:
+            if self._abort_code is None:
+                self._commit(queued)
+            else:
+                await self._end()
+        finally:
+            self._writer = None
+
+    def _lose(self, error: Exception) -> Awaitable[None]:
+        _log_loss(error)
+        return self._end()
+
+    async def _end(self) -> None:
+        """The last of all writing: say why, where that is still possible."""
+        self._open = False
         # The reader sees how the connection ends, if it still does.
         self._loop.call_later(LINGER, self._over.ring)
         if self._abort_code is not None:
-            await self._close(self._abort_code)
+            self._writer = asyncio.current_task(self._loop)
+            try:
+                await self._close(self._abort_code)
+            finally:
+                self._writer = None
 
     async def _close(self, code: int) -> None:
         """Say Close, and wait for the client's answer or the end of the linger."""
@@ -378,54 +518,53 @@ class ASGITransport:
             self._reader = self._loop.create_task(self._read())
         told.cancel()
 
-    def _take(self) -> tuple[list[Message], bool]:
-        """What to write now, and whether some of it is of the session's queue."""
+    def _take(self, form: Callable[[list[Message]], T]) -> tuple[T, bool]:
+        """What to write now, in this form, and whether some of it is of the session's queue."""
         with self.engine.lock:
             session = self.session
-            messages, self._pushed = self._pushed, []
-            if session.transport is not self:
-                return messages, False
-            # A copy: the list is the queue itself.
-            queued = list(session.data_to_send(WRITE_SIZE))
-            if not messages and not queued and session.drained and self._abort_code is None:
+            messages = session.data_to_send(WRITE_SIZE) if session.transport is self else []
+            queued = bool(messages)
+            if self._pushed:
+                messages = self._pushed + messages
+                self._pushed = []
+            elif not queued and session.transport is self and session.drained and self._abort_code is None:
                 self._abort_code = session.close_code
-            return messages + queued, bool(queued)
+            # Here, for the messages are the queue itself.
+            return form(messages), queued
 
-    def _commit(self) -> None:
+    def _commit(self, queued: bool) -> None:
+        """What was taken is written. What is left is for the next flush: a server that buffers everything
+        never waits, and others have their turn before."""
         with self.engine.lock:
-            self.session.written()
+            session = self.session
+            if queued:
+                session.written()
+            if self._flush_again or session.outbox.messages or session.drained:
+                self._flush_again = False
+                self.wake()
 
-    async def _send_all(self, messages: list[Message]) -> bool:
-        self._writing.add(self)
-        try:
-            for message in messages:
-                for event in _events_of(message):
-                    if self._abort_code is not None:
-                        return True
-                    if not await self._send_event(event, message.size):
-                        return False
-            return True
-        finally:
-            self._writing.discard(self)
-
-    async def _send_event(self, event: Event, size: int = 0, fallback: Event | None = None) -> bool:
+    async def _send_event(self, event: Event, fallback: Event | None = None) -> bool:
         """Send it, or ``fallback`` where the server refuses it; False where the connection is lost."""
+        try:
+            await self._timed(self._send(event), event)
+        except Exception as error:  # noqa: BLE001 (servers raise what they like)
+            if fallback is not None and not isinstance(error, LOSSES):
+                return await self._send_event(fallback)
+            _log_loss(error)
+            return False
+        return True
+
+    async def _timed(self, sending: Awaitable[None], event: Event) -> None:
+        """Wait until the server has taken an event."""
+        size = len(event.get("text") or event.get("bytes") or ())
         self._allowed = self.engine.config.write_timeout + size / SLOWEST
         self._sending_since = self.engine.now()
+        self._writing.add(self)
         try:
-            await self._send(event)
-        except (OSError, RuntimeError):
-            # What servers raise where the client has gone.
-            logger.debug("a websocket's connection was lost", exc_info=True)
-            return False
-        except Exception:
-            if fallback is not None:
-                return await self._send_event(fallback)
-            logger.exception("error while writing to a websocket")
-            return False
+            await sending
         finally:
             self._sending_since = None
-        return True
+            self._writing.discard(self)
 
     def check_progress(self, now: float) -> None:
         """Give up a client that has not read for too long."""
@@ -451,8 +590,24 @@ async def _lost_send(event: Event) -> None:
     raise ConnectionError("the websocket is over")
 
 
-def _events_of(message: Message) -> Iterator[Event]:
-    if message.text is not None:
-        yield {"type": "websocket.send", "text": message.text.decode()}
-    for data in message.binary:
-        yield {"type": "websocket.send", "bytes": data}
+def _events_of(messages: list[Message]) -> list[Event]:
+    events: list[Event] = []
+    for message in messages:
+        text = message.cached_string or message.string
+        if text is not None:
+            events.append({"type": "websocket.send", "text": text})
+        for data in message.binary:
+            events.append({"type": "websocket.send", "bytes": data})
+    return events
+
+
+def _frames_of(messages: list[Message]) -> bytes:
+    frames = [message.cached_frame or message.ws_frame for message in messages]
+    return frames[0] if len(frames) == 1 else b"".join(frames)
+
+
+def _log_loss(error: Exception) -> None:
+    if isinstance(error, LOSSES):
+        logger.debug("a websocket's connection was lost", exc_info=error)
+    else:
+        logger.error("error while writing to a websocket", exc_info=error)

@@ -18,10 +18,12 @@ from typing import Any, TypeVar
 from ..server.engine import Engine
 from ..server.ports import Runnable, Scheduler
 from .asgi_connections import ASGITransport, HeldPoll, Receive, Send
-from .coroutines import Coroutines
+from .coroutines import AsyncFunction, Coroutines
 from .daphne_server import daphne_sender
 from .pool import ThreadPools
+from .quick_runner import QuickRunner
 from .schedulers import Schedulers
+from .task_runner import TaskRunner
 
 __all__ = ["AsyncioBackend", "LoopTimer", "run_backend"]
 
@@ -65,8 +67,9 @@ class LoopTimer:
 
     def now(self) -> float:
         """Seconds since some moment, without the time that the loop has lost; from any thread."""
+        moment = self._monotonic()
         limit, lost = self._state
-        return min(self._monotonic(), limit) - lost
+        return (moment if moment < limit else limit) - lost
 
     def keep(self, scheduler: Scheduler) -> None:
         """Handle the deadlines of ``scheduler``."""
@@ -180,6 +183,8 @@ class AsyncioBackend(ThreadPools, Coroutines):
         self._rearming = False
         self._writing: set[ASGITransport] = set()
         self._writes = _WriteTimes(self._writing, self.now)
+        self._tasks = TaskRunner(self.loop)
+        self._quick = QuickRunner()
         self.call_soon(partial(self._timer.keep, self._writes))
 
     # ports.Backend
@@ -203,9 +208,17 @@ class AsyncioBackend(ThreadPools, Coroutines):
         self._rearming = False
         self._timer.arm()
 
+    def submit_async(self, function: AsyncFunction, *args: Any) -> None:
+        """See :class:`.ports.Backend`."""
+        if self.loop.is_closed():
+            super().submit_async(function, *args)
+        else:
+            self._tasks.submit(function, *args)
+
     def submit_here(self, runnable: Runnable, turn: int) -> None:
         """See :class:`.ports.Backend`. An event loop can't be taken over from a function that waits."""
-        self.submit(runnable.run, turn)
+        if not self._quick.submit((runnable, turn)):
+            self.submit(runnable.run, turn)
 
     # The loop
 
@@ -268,7 +281,7 @@ class AsyncioBackend(ThreadPools, Coroutines):
 
     def websocket(self, engine: Engine, receive: Receive, send: Send) -> ASGITransport:
         """A transport for a websocket that is not accepted yet; ``carry()`` follows."""
-        return ASGITransport(self.loop, self.call_soon, self._writing, engine, receive, send)
+        return ASGITransport(self.loop, self._tasks, self._writing, engine, receive, send)
 
 
 class _WriteTimes:

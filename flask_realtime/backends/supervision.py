@@ -32,6 +32,18 @@ Run = tuple["Runnable", int]
 Watch = list[Run]
 
 
+class Led(Protocol):
+    """What a thread leads, and what it runs handlers in."""
+
+    def run(self) -> None:
+        """Lead it, until somebody else does."""
+        ...
+
+    def depose(self) -> None:
+        """Whoever leads it is held up: another :meth:`run` follows."""
+        ...
+
+
 class Supervisor(Protocol):
     """Looks on while a loop runs a handler."""
 
@@ -61,7 +73,7 @@ class ThreadSupervisor:
     It costs nothing while nothing runs, and two hundred looks a second while the loop is busy.
     """
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Led) -> None:
         self._loop = loop
         self._watch: Watch = []
         self._resting = True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from ..protocol.engineio.request import ErrorCode
@@ -57,6 +57,7 @@ HANDSHAKE = {
     "HTTP_SEC_WEBSOCKET_VERSION": "13",
     "HTTP_SEC_WEBSOCKET_KEY": "AAAAAAAAAAAAAAAAAAAAAA==",
 }
+LONGEST_KNOWN = 40  # characters of a header's name that is worth remembering
 SCHEMES = {"ws": "http", "wss": "https"}
 
 
@@ -362,7 +363,7 @@ def _encoded(headers: list[tuple[str, str]]) -> ASGIHeaders:
     :raises ValueError: a header holds a line break.
     """
     for name, value in headers:
-        if any(c in value for c in "\r\n\0"):
+        if "\r" in value or "\n" in value or "\0" in value:
             raise ValueError(f"line break in header {name!r}")
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
@@ -402,19 +403,24 @@ def environ_of(scope: Scope) -> Environ:
     if client:
         environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = str(client[0]), str(client[1])
     for name, value in scope["headers"]:
-        _add_header(environ, name.decode("latin-1"), value.decode("latin-1"))
+        key = _known_key_of(name) if len(name) <= LONGEST_KNOWN else _key_of(name)
+        if key is not None:
+            text = value.decode("latin-1")
+            if key in environ:
+                # HTTP/2 splits cookies, and they are joined in their own way.
+                text = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + text
+            environ[key] = text
     if scope["type"] == "websocket":
         return {**HANDSHAKE, **environ}
     return environ
 
 
-def _add_header(environ: Environ, name: str, value: str) -> None:
-    if "_" in name:
-        return  # it would pass for the header with a hyphen, which a proxy may have checked
-    key = name.upper().replace("-", "_")
-    if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        key = f"HTTP_{key}"
-    if key in environ:
-        # HTTP/2 splits cookies, and they are joined in their own way.
-        value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value
-    environ[key] = value
+def _key_of(name: bytes) -> str | None:
+    """What the environ calls a header."""
+    if b"_" in name:
+        return None  # it would pass for the header with a hyphen, which a proxy may have checked
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+_known_key_of = lru_cache(maxsize=256)(_key_of)

@@ -89,14 +89,6 @@ async def in_thread(backend: Backend, function: Callable[[], Any]) -> Any:
     return value
 
 
-def _is_asynchronous(work: Work) -> bool:
-    return type(work) is AsyncWork
-
-
-def _is_synchronous(work: Work) -> bool:
-    return type(work) is not AsyncWork
-
-
 class _Breather:
     """Awaited, it lets the other tasks of the event loop run."""
 
@@ -302,7 +294,7 @@ class Inbox:
 
     def run(self, turn: int) -> None:
         """See :class:`.ports.Runnable`."""
-        entry = self._next(turn, _is_synchronous)
+        entry = self._next(turn)
         while entry is not None:
             try:
                 entry[0]()
@@ -310,24 +302,37 @@ class Inbox:
                 # It was meant for the thread, not for the client's other events.
                 self._abandon(turn)
                 raise
-            entry = self._next(turn, _is_synchronous, finished=entry)
+            entry = self._next(turn, finished=entry)
 
     # In the event loop
 
     async def _run_async(self, turn: int) -> None:
         """The same for coroutine functions (in the event loop, without the lock)."""
-        entry = self._next(turn, _is_asynchronous)
+        engine = self._engine
         done = 0
-        while entry is not None:
+        while True:
+            with engine.lock:
+                if done:
+                    self._count_finished()
+                if turn != self._turn:
+                    return
+                entry = self._pop()
+                if entry is None:
+                    self._rest()
+                    return
+                work = entry[0]
+                if type(work) is not AsyncWork:
+                    self._give_back(entry)
+                    return
+                self._begin(engine.now())
             try:
-                await entry[0]()
+                await work()
                 done += 1
-                if done % ASYNC_BURST == 0:
+                if done % ASYNC_BURST == 0 and self.queue:
                     await _Breather()
             except BaseException:  # CancelledError too
                 self._abandon(turn)
                 raise
-            entry = self._next(turn, _is_asynchronous, finished=entry)
 
     # The turn
 
@@ -353,11 +358,8 @@ class Inbox:
         self.received = 0
         self._owner.resume_reading()
 
-    def _next(self, turn: int, may_do: Callable[[Work], bool], finished: Entry | None = None) -> Entry | None:
-        """What is to be done now (in a thread or the event loop, without the lock).
-
-        :param may_do: whether some work may be done here.
-        """
+    def _next(self, turn: int, finished: Entry | None = None) -> Entry | None:
+        """What is to be done now (in a thread, without the lock)."""
         engine = self._engine
         with engine.lock:
             now = engine.now()
@@ -376,21 +378,29 @@ class Inbox:
             if entry is None:
                 self._rest()
                 return None
-            if not may_do(entry[0]):
-                # It is done elsewhere; no gate holds it any more.
-                assert self.queue is not None
-                self.queue.appendleft((entry[0], None, entry[2]))
-                self._give_turn()
+            if type(entry[0]) is AsyncWork:
+                self._give_back(entry)
                 return None
-            self.running += 1
-            engine.handlers_running += 1
-            self._started_at = now
-            if self.queue:
-                if self.scheduled_at is None and self.patience is not None:
-                    engine.schedule(self, now + self.patience)
-                if len(self.queue) == RESUME_AT:
-                    self._owner.resume_reading()
+            self._begin(now)
             return entry
+
+    def _give_back(self, entry: Entry) -> None:
+        """It is done elsewhere; no gate holds it any more."""
+        assert self.queue is not None
+        self.queue.appendleft((entry[0], None, entry[2]))
+        self._give_turn()
+
+    def _begin(self, now: float) -> None:
+        """What was first in the queue begins to run."""
+        self.running += 1
+        self._engine.handlers_running += 1
+        self._started_at = now
+        queue = self.queue
+        if queue:
+            if self.scheduled_at is None and self.patience is not None:
+                self._engine.schedule(self, now + self.patience)
+            if len(queue) == RESUME_AT:
+                self._owner.resume_reading()
 
     def _pop(self) -> Entry | None:
         while self.queue:

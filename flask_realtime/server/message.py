@@ -25,7 +25,16 @@ class Message:
     :param volatile: dropped, rather than queued, for a client that is behind.
     """
 
-    __slots__ = ("_payload_part", "binary", "cached_frame", "packets", "size", "text", "volatile")
+    __slots__ = (
+        "_payload_part",
+        "binary",
+        "cached_frame",
+        "cached_string",
+        "packets",
+        "size",
+        "text",
+        "volatile",
+    )
 
     def __init__(self, text: bytes | None, binary: tuple[bytes, ...] = (), volatile: bool = False) -> None:
         self.text: bytes | None = text
@@ -34,6 +43,8 @@ class Message:
         #: :attr:`ws_frame`, once somebody has asked for it
         self.cached_frame: bytes | None = None
         self._payload_part: bytes | None = None
+        #: :attr:`string`, in the same way
+        self.cached_string: str | None = None
         #: bytes that the message counts for in a queue
         self.size: int = len(text) if text is not None else 0
         self.packets: int = 1
@@ -51,6 +62,13 @@ class Message:
                 frame += b"".join([encode_frame(Opcode.BINARY, data) for data in self.binary])
             self.cached_frame = frame
         return frame
+
+    @property
+    def string(self) -> str | None:
+        """The text, for a server that encodes it itself."""
+        if self.cached_string is None and self.text is not None:
+            self.cached_string = self.text.decode()
+        return self.cached_string
 
     @property
     def payload_part(self) -> bytes:

@@ -303,6 +303,8 @@ class Server:
         if match is not None and not match.is_async:
             work: Work = partial(self._run_event, socket, packet, match)
             pace = match.pace
+        elif match is not None:
+            work, pace = AsyncWork(self._run_event_async, socket, packet, match), NO_HANDLER
         else:
             work, pace = self._work(socket, event, self._run_event, self._run_event_async, packet)
         gate = socket if socket.state is _CONNECTING else None
@@ -325,9 +327,20 @@ class Server:
                 self._finish_event(socket, packet, (value, None))
 
     async def _run_event_async(self, socket: Socket, packet: Packet, match: Match | None) -> None:
-        if socket.state is not _GONE:
-            event, *args = packet.data
-            self._finish_event(socket, packet, await self._outcome_async(socket, match, event, args))
+        if socket.state is _GONE:
+            return
+        try:
+            data = packet.data
+            if match is None:
+                value = await self._call_handler_async(socket, None, data[0], data[1:])
+            else:
+                args = data if match.event == "*" else data[1:]
+                value = await self._runner.run_async(socket, match.handler, match.event, args, match.group)
+        except BaseException as error:  # noqa: BLE001 (as above)
+            self._finish_event(socket, packet, (None, error))
+        else:
+            if packet.id is not None:
+                self._finish_event(socket, packet, (value, None))
 
     def _finish_event(self, socket: Socket, packet: Packet, outcome: _Outcome) -> None:
         value, error = outcome

@@ -387,6 +387,53 @@ class TestWebSocket:
 
         play(test)
 
+    def test_one_that_is_too_large_among_others(self) -> None:
+        async def test() -> None:
+            world = World(max_http_buffer_size=1000)
+            websocket = await world.open_websocket()
+            websocket.send("4first", "4" + "x" * 1000, "4second")
+            assert await websocket.closed() == 1009
+            await websocket.done()
+            await eventually(lambda: world.reasons == ["transport error"])
+            assert world.messages in ([], ["first"]), "what came before it may be handled, nothing else"
+
+        play(test)
+
+    def test_what_was_said_before_the_end_is_heard(self) -> None:
+        async def test() -> None:
+            world = World()
+            websocket = await world.open_websocket()
+            websocket.send(*(f"4{i}" for i in range(250)))
+            websocket.leave()
+            await websocket.done()
+            await eventually(lambda: world.reasons == ["transport close"])
+            assert world.messages == [f"{i}" for i in range(250)]
+
+        play(test)
+
+    def test_a_server_that_fails_behind_some_messages(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def test() -> None:
+            world = World()
+
+            async def app(scope: Any, receive: Any, send: Any) -> None:
+                async def receive_or_fail() -> Any:
+                    event = await receive()
+                    if event.get("text") == "fail":
+                        raise ValueError("on purpose")
+                    return event
+
+                await world.asgi(scope, receive_or_fail, send)
+
+            websocket = WebSocket(app)
+            assert (await websocket.next_event())["type"] == "websocket.accept"
+            websocket.send("4first", "4second", "fail")
+            await websocket.done()
+            await eventually(lambda: world.reasons == ["transport error"])
+            assert world.messages == ["first", "second"]
+
+        play(test)
+        assert "on purpose" in caplog.text
+
     def test_garbage_closes(self) -> None:
         async def test() -> None:
             world = World()
@@ -435,6 +482,63 @@ class TestWebSocket:
             await websocket.done()
             await eventually(lambda: world.reasons == ["transport error"])
             assert world.engineio.stats()["queued_bytes"] == 0
+
+        play(test)
+
+    def test_what_is_sent_while_the_server_takes_nothing(self) -> None:
+        async def test() -> None:
+            world = World()
+            websocket, other = await world.open_websocket(), await world.open_websocket()
+            await eventually(lambda: len(world.sessions) == 2)
+            websocket.reads.clear()
+            for i in range(100):
+                world.sessions[0].send(f"{i}")
+                if i % 10 == 0:
+                    await asyncio.sleep(0.001)
+                    world.sessions[1].send(f"{i}")
+                    assert await other.receive() == f"4{i}"
+            assert len(websocket.sent) == 2
+            websocket.reads.set()
+            assert [await websocket.receive() for _ in range(100)] == [f"4{i}" for i in range(100)]
+            await eventually(lambda: world.engineio.stats()["queued_packets"] == 0)
+
+        play(test)
+
+    def test_a_session_that_is_closed_while_the_server_takes_nothing(self) -> None:
+        async def test() -> None:
+            world = World()
+            websocket = await world.open_websocket()
+            websocket.reads.clear()
+            world.sessions[0].send("last words")
+            await asyncio.sleep(0.01)
+            world.sessions[0].close()
+            await asyncio.sleep(0.01)
+            websocket.reads.set()
+            assert await websocket.receive() == "4last words"
+            assert await websocket.closed() == 1000
+            await websocket.done()
+
+        play(test)
+
+    def test_a_server_whose_functions_give_futures(self) -> None:
+        async def test() -> None:
+            world = World()
+
+            async def app(scope: Any, receive: Any, send: Any) -> None:
+                await world.asgi(
+                    scope,
+                    lambda: asyncio.ensure_future(receive()),
+                    lambda event: asyncio.ensure_future(send(event)),
+                )
+
+            websocket = WebSocket(app)
+            assert (await websocket.next_event())["type"] == "websocket.accept"
+            assert str(await websocket.receive()).startswith("0")
+            websocket.send("4hello", b"\x00\x01", "4")
+            assert [await websocket.receive() for _ in range(3)] == ["4hello", b"\x00\x01", "4"]
+            websocket.leave()
+            await websocket.done()
+            await eventually(lambda: world.reasons == ["transport close"])
 
         play(test)
 
