@@ -10,6 +10,7 @@ handler.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -73,14 +74,14 @@ class QuickRunner:
     def _run(self, run: Run) -> None:
         supervisor = self._supervisor
         assert supervisor is not None
-        supervisor.begin(run)
+        watch = supervisor.begin(run)
         try:
             # What it leaves in context variables is not for those of other clients.
             Context().run(run[0].run_here, run[1])
         except BaseException:  # SystemExit too: one handler must not take the thread from the others
             logger.exception("error in a handler")
-        # Where it was taken over from, the loop above has another leader.
-        supervisor.end(run)
+        with contextlib.suppress(IndexError):  # taken over from; then the loop above has another leader
+            watch.pop()
 
     def _retire(self) -> bool:
         with self._lock:

@@ -202,7 +202,7 @@ class Cluster:
             return self._server.message(self._packet(event), event.volatile)
         if event.form == JSON and (event.text is None or not event.text.startswith(EVENT_STARTS)):
             raise wire.WireError("an event that holds something else")
-        return Message(event.text, tuple(event.binary), event.volatile)
+        return Message.of(event.text, tuple(event.binary), event.volatile)
 
     def _packet(self, message: wire.Event | wire.Ack) -> Packet:
         serializer = FOREIGN.get(message.form)

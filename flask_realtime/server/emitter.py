@@ -48,7 +48,7 @@ class Emitter:
             )
         text, binary = self._encoder.encode(Packet(PacketType.EVENT, namespace, [event, *args]))
         if not ignore_queue:
-            message = Message(None if text is None else b"4" + text, binary, volatile)
+            message = Message.of(None if text is None else b"4" + text, binary, volatile)
             self._outgoing.event(message, namespace, target)
 
     def enter_room(self, sid: Sid, room: Room, namespace: str = "/") -> None:

@@ -135,7 +135,7 @@ class Engine:
             "pingTimeout": round(config.ping_timeout * 1000),
             "maxPayload": config.max_http_buffer_size,
         }
-        return Message(b"0" + msgspec.json.encode(handshake))
+        return Message.of(b"0" + msgspec.json.encode(handshake))
 
     def session(self, sid: str) -> Session:
         """The living session with this id, its overdue deadlines handled.

@@ -10,47 +10,39 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from ..protocol.engineio.payload import SEPARATOR, encode_base64_packet
 from ..protocol.websocket import Opcode, encode_frame, encode_text_frame
 
 __all__ = ["PING", "Message", "control_message"]
 
 
-class Message:
-    """Packets that are written together and in this order.
+class Message(msgspec.Struct, eq=False):  # built in a quarter of the time of a class of ours
+    """Packets that are written together and in this order; made by :meth:`of`."""
 
-    :param text: the first packet with its Engine.IO type character, UTF-8, or
-        None where there is no text.
-    :param binary: the binary packets that follow, without any prefix.
-    :param volatile: dropped, rather than queued, for a client that is behind.
-    """
+    #: the first packet with its Engine.IO type character, UTF-8; None where there is no text
+    text: bytes | None
+    #: the binary packets that follow, without any prefix
+    binary: tuple[bytes, ...]
+    #: dropped, rather than queued, for a client that is behind
+    volatile: bool
+    #: bytes that it counts for in a queue
+    size: int
+    packets: int = 1
+    #: :attr:`ws_frame` and the like, once somebody has asked for them
+    cached_frame: bytes | None = None
+    cached_payload_part: bytes | None = None
+    cached_string: str | None = None
 
-    __slots__ = (
-        "_payload_part",
-        "binary",
-        "cached_frame",
-        "cached_string",
-        "packets",
-        "size",
-        "text",
-        "volatile",
-    )
-
-    def __init__(self, text: bytes | None, binary: tuple[bytes, ...] = (), volatile: bool = False) -> None:
-        self.text: bytes | None = text
-        self.binary: tuple[bytes, ...] = binary
-        self.volatile: bool = volatile
-        #: :attr:`ws_frame`, once somebody has asked for it
-        self.cached_frame: bytes | None = None
-        self._payload_part: bytes | None = None
-        #: :attr:`string`, in the same way
-        self.cached_string: str | None = None
-        #: bytes that the message counts for in a queue
-        self.size: int = len(text) if text is not None else 0
-        self.packets: int = 1
+    @classmethod
+    def of(cls, text: bytes | None, binary: tuple[bytes, ...] = (), volatile: bool = False) -> Message:
+        """A message of these packets."""
+        if text is None:
+            return cls(text, binary, volatile, sum(map(len, binary)), len(binary))
         if binary:
-            self.size += sum(map(len, binary))
-            self.packets = len(binary) + (text is not None)
+            return cls(text, binary, volatile, len(text) + sum(map(len, binary)), len(binary) + 1)
+        return cls(text, binary, volatile, len(text))
 
     @property
     def ws_frame(self) -> bytes:
@@ -73,17 +65,17 @@ class Message:
     @property
     def payload_part(self) -> bytes:
         """The packets as they stand in a polling payload (Engine.IO protocol, "HTTP long-polling")."""
-        part = self._payload_part
+        part = self.cached_payload_part
         if part is None:
             parts = [] if self.text is None else [self.text]
             parts += [encode_base64_packet(data) for data in self.binary]
-            part = self._payload_part = SEPARATOR.join(parts)
+            part = self.cached_payload_part = SEPARATOR.join(parts)
         return part
 
 
 def control_message(packet: bytes) -> Message:
     """A packet of the engine itself, such as ``b"2"``."""
-    return Message(packet)
+    return Message.of(packet)
 
 
 PING: Final = control_message(b"2")

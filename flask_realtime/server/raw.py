@@ -68,9 +68,9 @@ class RawSession:
         :raises TypeError: for anything else.
         """
         if isinstance(data, str):
-            message = Message(b"4" + data.encode())
+            message = Message.of(b"4" + data.encode())
         elif isinstance(data, (bytes, bytearray, memoryview)):
-            message = Message(None, (bytes(data),))
+            message = Message.of(None, (bytes(data),))
         else:
             raise TypeError(f"a message is str or bytes, not {type(data).__name__}")
         with self._server.engine.lock:

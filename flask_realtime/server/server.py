@@ -148,7 +148,9 @@ class Server:
         :raises TypeError, ValueError: its data can't be serialised.
         """
         text, binary = self.encoder.encode(packet)
-        return Message(None if text is None else b"4" + text, binary, volatile)
+        if text is None or binary:
+            return Message.of(None if text is None else b"4" + text, binary, volatile)
+        return Message(b"4" + text, binary, volatile, len(text) + 1)
 
     # Connecting
 

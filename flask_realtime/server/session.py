@@ -236,7 +236,7 @@ class Session:
             raise RemoteProtocolError("broken upgrade: a binary message before the upgrade packet")
         answer = self.protocol.receive_probe_packet(decode_text(message))
         if answer is not None:
-            transport.push(Message(encode_text(answer)))
+            transport.push(Message.of(encode_text(answer)))
         if self.protocol.on_websocket:
             self.transport, self.candidate = transport, None
             self.engine.upgraded(self)

@@ -13,19 +13,19 @@ from flask_realtime.server.message import CLOSE, NOOP, PING, Message
 @pytest.mark.parametrize(
     ("message", "size", "packets", "payload", "frames"),
     [
-        (Message(b"4hello"), 6, 1, b"4hello", ["4hello"]),
-        (Message(b"4"), 1, 1, b"4", ["4"]),
-        (Message(None, (b"\x00\xff",)), 2, 1, b"bAP8=", [b"\x00\xff"]),
-        (Message(None, (b"",)), 0, 1, b"b", [b""]),
-        (Message(None, (b"a", b"b")), 2, 2, b"bYQ==\x1ebYg==", [b"a", b"b"]),
+        (Message.of(b"4hello"), 6, 1, b"4hello", ["4hello"]),
+        (Message.of(b"4"), 1, 1, b"4", ["4"]),
+        (Message.of(None, (b"\x00\xff",)), 2, 1, b"bAP8=", [b"\x00\xff"]),
+        (Message.of(None, (b"",)), 0, 1, b"b", [b""]),
+        (Message.of(None, (b"a", b"b")), 2, 2, b"bYQ==\x1ebYg==", [b"a", b"b"]),
         (
-            Message("451-é".encode(), (b"a", b"")),
+            Message.of("451-é".encode(), (b"a", b"")),
             7,
             3,
             "451-é".encode() + b"\x1ebYQ==\x1eb",
             ["451-é", b"a", b""],
         ),
-        (Message(b"4" + b"x" * 70_000), 70_001, 1, b"4" + b"x" * 70_000, ["4" + "x" * 70_000]),
+        (Message.of(b"4" + b"x" * 70_000), 70_001, 1, b"4" + b"x" * 70_000, ["4" + "x" * 70_000]),
         (PING, 1, 1, b"2", ["2"]),
         (NOOP, 1, 1, b"6", ["6"]),
         (CLOSE, 1, 1, b"1", ["1"]),
@@ -46,7 +46,7 @@ def test_wire_forms(
 
 
 def test_wire_forms_are_computed_once() -> None:
-    message = Message(b"4hello", (b"x",))
+    message = Message.of(b"4hello", (b"x",))
     assert message.ws_frame is message.ws_frame
     assert message.payload_part is message.payload_part
 

@@ -13,7 +13,7 @@ WIDE = OutboxLimits(1 << 30, 1 << 30)
 
 
 def message(size: int = 1, attachments: int = 0) -> Message:
-    return Message(b"4" * size, (b"x" * size,) * attachments)
+    return Message.of(b"4" * size, (b"x" * size,) * attachments)
 
 
 def filled(*sizes: int) -> tuple[Outbox, list[Message]]:
