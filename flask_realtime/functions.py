@@ -93,7 +93,10 @@ def emit(
     socketio: SocketIO = _socketio() if handled is None else handled.app.extensions["socketio"]
     if callback is None and include_self and skip_sid is None and not (ignore_queue or volatile):
         # Most emits: to hand on all options, one by one, costs as much as they do.
-        socketio.emit(event, *args, namespace=namespace, to=to, data=data)
+        if len(args) == 1 and data is None:
+            socketio.emit(event, args[0], namespace=namespace, to=to)
+        else:
+            socketio.emit(event, *args, namespace=namespace, to=to, data=data)
         return
     socketio.emit(
         event,

@@ -53,8 +53,8 @@ class Supervisor(Protocol):
     def begin(self, run: Run) -> Watch:
         """A run begins, in the loop.
 
-        :returns: what the loop takes it out of when it has ended; if it is empty then, the loop has been taken
-            over meanwhile.
+        :returns: what the loop takes it out of when it has ended; where that is empty then, the loop has been
+            taken over meanwhile.
         """
         ...
 

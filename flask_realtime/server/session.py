@@ -145,10 +145,8 @@ class Session:
 
     def _collect(self, max_bytes: int, max_packets: int = sys.maxsize) -> list[Message]:
         messages = self.outbox.take(max_bytes, max_packets)
-        if self.protocol.ping_queued and self.protocol.take_ping():
-            # It passes what is queued, so that a long queue can't time a client out.
-            return [PING, *messages]
-        return messages
+        # A ping passes what is queued, so that a long queue can't time a client out.
+        return [PING, *messages] if self.protocol.take_ping() else messages
 
     # The websocket as transport
 
@@ -159,7 +157,7 @@ class Session:
         """
         if self.poll is not None:
             return []  # released, but not written yet; poll_written() wakes us
-        return self._collect(max_bytes)
+        return self._collect(max_bytes) if self.protocol.ping_queued else self.outbox.take(max_bytes)
 
     def written(self) -> None:
         """What :meth:`data_to_send` gave has been written whole."""
