@@ -26,16 +26,6 @@ MAIN = (
 )
 #: for the messages in several sizes: the same without one that is only slower
 SIZES = tuple(key for key in MAIN if key != "flask-socketio-threads")
-#: where one can compute and go on: Flask's
-SLOW = (
-    "threads",
-    "gthread",
-    "gevent",
-    "uvicorn",
-    "uvicorn-async",
-    "flask-socketio-threads",
-    "flask-socketio-gevent",
-)
 
 
 @dataclass(frozen=True)
@@ -111,7 +101,7 @@ def _cells() -> list[Cell]:
             "slow",
             slow,
             30,
-            SLOW,
+            (*MAIN, "gthread", "uvicorn"),
             fresh=True,
             environ=_ping(slow.ping_interval),
             repeats=2,

@@ -25,8 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     program = PROGRAMS[options.program](**_settings(options.settings))
     target = Target(options.port, options.pid, options.seconds, not options.unordered)
     try:
-        rest(Loop(), target.pid)  # it may still be busy with what was before
-        report = program.run(target)
+        with Loop() as loop:
+            rest(loop, target.pid)  # it may still be busy with what was before
+            report = program.run(loop, target)
     except (Fault, OSError) as error:
         print(f"benchmarks.load: {error}", file=sys.stderr)
         return 1

@@ -7,8 +7,12 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .faults import Fault
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Connection", "Loop"]
 
@@ -17,11 +21,19 @@ CONNECT_TIMEOUT = 20.0  # seconds
 
 
 class Loop:
-    """epoll over all connections of the process."""
+    """epoll over all connections of the process; they are closed at its end."""
 
     def __init__(self) -> None:
         self._poll = select.epoll()
         self._connections: dict[int, Connection] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for connection in list(self._connections.values()):
+            connection.close()
+        self._poll.close()
 
     def add(self, connection: Connection, descriptor: int) -> None:
         self._connections[descriptor] = connection

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from .faults import Fault
 
-__all__ = ["BINARY", "PONG", "TEXT", "client_frame", "control_frame", "server_frame", "upgrade_request"]
+__all__ = [
+    "ACCEPT",
+    "BINARY",
+    "PONG",
+    "TEXT",
+    "WS_PONG",
+    "client_frame",
+    "control_frame",
+    "server_frame",
+    "upgrade_request",
+]
 
 TEXT, BINARY, CLOSE, WS_PING, WS_PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 FIN, MASKED = 0x80, 0x80

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..loop import Loop
 from ..target import Report, Target
 from .connections import Connects, Memory
 from .growth import Growth
@@ -16,7 +17,7 @@ __all__ = ["PROGRAMS", "Connects", "Echo", "Groups", "Growth", "Memory", "Pollin
 class Program(Protocol):
     """A dataclass, so that its settings can be passed as JSON."""
 
-    def run(self, target: Target) -> Report: ...
+    def run(self, loop: Loop, target: Target) -> Report: ...
 
 
 PROGRAMS: dict[str, type[Connects | Echo | Groups | Growth | Memory | Polling | Slow]] = {

@@ -25,8 +25,8 @@ class Connects:
     rounds: int = 4
     at_once: int = 20
 
-    def run(self, target: Target) -> Report:
-        loop, report = Loop(), Report()
+    def run(self, loop: Loop, target: Target) -> Report:
+        report = Report()
         for _ in range(self.rounds - 1):
             close_all(open_clients(loop, target.port, self.clients, self.at_once))
             rest(loop, target.pid)
@@ -50,8 +50,8 @@ class Memory:
 
     levels: tuple[int, ...] = (1_000, 10_000)
 
-    def run(self, target: Target) -> Report:
-        loop, report = Loop(), Report()
+    def run(self, loop: Loop, target: Target) -> Report:
+        report = Report()
         # What the first clients cost (modules, pools) is not what a client costs.
         connections = open_clients(loop, target.port, WARM_UP)
         reach_everybody(loop, connections)

@@ -18,7 +18,6 @@ from .messages import join, tell
 __all__ = ["Growth"]
 
 ROOM = 10  # clients in a room
-WARM_UP = 3  # times, for what compiles while it runs
 ROUNDS = 10  # of room broadcasts and of echoes
 BROADCASTS = 3  # to everybody
 
@@ -29,16 +28,19 @@ class Growth:
     everybody and echoes, and go.
 
     The others stay, ten to a room: what looks at all clients or at all rooms has as many to look at.
+
+    :param warm_ups: how often all of it is done before, for what compiles while it runs.
     """
 
     levels: tuple[int, ...] = (100, 300, 1_000, 3_000, 10_000)
     sample: int = 200
+    warm_ups: int = 3
 
-    def run(self, target: Target) -> Report:
-        loop, report = Loop(), Report()
+    def run(self, loop: Loop, target: Target) -> Report:
+        report = Report()
         load = Load(loop)
         staying: list[Connection] = []
-        for _ in range(WARM_UP):
+        for _ in range(self.warm_ups):
             Level(load, target, Report(), [], self.sample).run()
         for level in self.levels:
             new = open_clients(loop, target.port, level - len(staying))

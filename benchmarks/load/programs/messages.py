@@ -32,8 +32,7 @@ class Echo:
     size: int = 64
     binary: bool = False
 
-    def run(self, target: Target) -> Report:
-        loop = Loop()
+    def run(self, loop: Loop, target: Target) -> Report:
         load = Load(loop)
         kind = TimedSender if self.depth == 1 else Sender
         connections = open_clients(loop, target.port, self.clients)
@@ -63,8 +62,7 @@ class Groups:
     members: int = 100
     size: int = 64
 
-    def run(self, target: Target) -> Report:
-        loop = Loop()
+    def run(self, loop: Loop, target: Target) -> Report:
         load = Load(loop)
         connections = open_clients(loop, target.port, self.groups * self.members)
         rooms = [connections[start :: self.groups] for start in range(self.groups)]
@@ -83,8 +81,7 @@ class Polling:
     clients: int = 20
     size: int = 64
 
-    def run(self, target: Target) -> Report:
-        loop = Loop()
+    def run(self, loop: Loop, target: Target) -> Report:
         load = Load(loop)
         ready: list[PollingClient] = []
         clients = [PollingClient(loop, target.port, ready.append) for _ in range(self.clients)]

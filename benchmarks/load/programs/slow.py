@@ -41,8 +41,8 @@ class Slow:
     lasting: float = 2.0
     ping_interval: float = 1.0
 
-    def run(self, target: Target) -> Report:
-        loop, report = Loop(), Report()
+    def run(self, loop: Loop, target: Target) -> Report:
+        report = Report()
         scene = Scene(loop, target, self)
         scene.pace(target.warm_up)
         for company in COMPANIES:
