@@ -31,6 +31,7 @@ def bar(total: float) -> Iterator[Bar]:
         TaskProgressColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        refresh_per_second=2,  # a bar that turns faster is work beside the load
         speed_estimate_period=300,
     )
     with shown:
