@@ -23,7 +23,7 @@ RESULTS = "results.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, or 1 where something could not be measured."""
+    """The exit status: 0; 1 where something could not be measured; 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BenchmarkError, OSError, msgspec.ValidationError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130  # as shells have it
 
 
 # The commands
@@ -90,6 +92,7 @@ def _plot(options: argparse.Namespace) -> int:
 
 def _publish(results: Results, folder: Path, *, docs: bool) -> None:
     """The tables on the terminal, and everything as files."""
+    folder.mkdir(parents=True, exist_ok=True)
     print(report.terminal(results))
     page = report.DOCS if docs else folder / "results.md"
     text = report.markdown(results, _draw(results, folder), page.parent)

@@ -34,9 +34,7 @@ def run(plan: Plan, results: Results) -> None:
     """Measure everything, and add it to the results as it comes.
 
     The servers are interleaved inside each repeat, so that a slow minute of the machine falls on all. Where a
-    server makes a mistake the cell has failed, and is not tried again.
-
-    :raises BenchmarkError: a server did not start.
+    server makes a mistake, or does not start, the cell has failed, and is not tried again.
     """
     turns = [(repeat, server) for repeat in range(plan.repeats) for server in plan.servers]
     total = sum(_duration(cells) for turn in turns for cells in _groups(plan, *turn))
@@ -69,25 +67,37 @@ class Turn:
 
     def run(self, cells: list[Cell]) -> None:
         """All of them in one process; after a mistake, those that are left in another."""
-        while cells:
-            with started(self._server, cells[0].environ) as running:
-                if not cells[0].fresh:
-                    self._warm_up(running)
-                cells = self._run_until_mistake(cells, running)
+        left = [cell for cell in cells if not self._results.failed(self._server.key, cell.key)]
+        for cell in cells:
+            if cell not in left:
+                self._shown.end(cell.seconds)
+        try:
+            while left:
+                left = self._run_until_mistake(left)
+        except BenchmarkError as error:
+            for cell in left:
+                self._results.fail(self._server.key, cell.key, str(error))
+                self._shown.end(cell.seconds)
         self._shown.end(START)
 
     def _warm_up(self, running: Running) -> None:
         # A mistake here is made again, and found, in the cells.
         load(self._server, running, WARM_UP, WARM)
 
-    def _run_until_mistake(self, cells: list[Cell], running: Running) -> list[Cell]:
-        """Those that are left."""
-        for number, cell in enumerate(cells):
-            self._shown.begin(str(self._server), cell.key)
-            well = self._results.failed(self._server.key, cell.key) or self._measure(cell, running)
-            self._shown.end(cell.seconds)
-            if not well:
-                return cells[number + 1 :]
+    def _run_until_mistake(self, cells: list[Cell]) -> list[Cell]:
+        """Those that are left.
+
+        :raises BenchmarkError: the server did not start.
+        """
+        with started(self._server, cells[0].environ) as running:
+            if not cells[0].fresh:
+                self._warm_up(running)
+            for number, cell in enumerate(cells):
+                self._shown.begin(str(self._server), cell.key)
+                well = self._measure(cell, running)
+                self._shown.end(cell.seconds)
+                if not well:
+                    return cells[number + 1 :]
         return []
 
     def _measure(self, cell: Cell, running: Running) -> bool:

@@ -21,7 +21,7 @@ from pathlib import Path
 from .errors import BenchmarkError
 from .procfs import process_tree
 
-__all__ = ["SERVERS", "Family", "Running", "Server", "missing", "pin", "processors", "started"]
+__all__ = ["SERVERS", "Running", "Server", "missing", "pin", "processors", "started"]
 
 ROOT = Path(__file__).resolve().parent.parent
 NODE = Path(__file__).resolve().parent / "node"
@@ -35,7 +35,6 @@ OURS, FLASK_SOCKETIO, PYTHON_SOCKETIO, NODE_SOCKETIO = (
     "python-socketio",
     "Node socket.io",
 )
-Family = str
 Command = Callable[[int], list[str]]
 
 
@@ -52,7 +51,7 @@ class Server:
     """
 
     key: str
-    family: Family
+    family: str
     name: str
     command: Command
     environ: tuple[tuple[str, str], ...] = ()
@@ -199,8 +198,8 @@ def started(server: Server, environ: Sequence[tuple[str, str]] = ()) -> Iterator
             pin(process.pid, processors()[0])
             if not _answers(process, port):
                 log.seek(0)
-                text = log.read().decode(errors="replace")[-4000:]
-                raise BenchmarkError(f"{server} did not start:\n{text}")
+                last = log.read().decode(errors="replace").strip().rpartition("\n")[2]
+                raise BenchmarkError(f"it did not start: {last}")
             yield Running(port, process.pid)
         finally:
             _stop(process)

@@ -17,7 +17,7 @@ from benchmarks import __main__, cells, micro, progress, report, runner, servers
 from benchmarks.cells import CELLS, Cell, Plan
 from benchmarks.errors import BenchmarkError
 from benchmarks.load.programs import Connects, Echo, Groups, Growth, Memory, Polling, Slow
-from benchmarks.results import Entrant, Results
+from benchmarks.results import Entrant, Failure, Results
 from benchmarks.servers import SERVERS, Server
 
 Require = Callable[[str, object], None]
@@ -117,8 +117,11 @@ flask_app.main(int(sys.argv[1]))
 
 def test_a_server_that_does_not_start() -> None:
     server = replace(BY_KEY["threads"], command=servers.python("-c", "raise SystemExit('no, thanks')"))
-    with pytest.raises(BenchmarkError, match="no, thanks"), servers.started(server):
-        pass
+    plan = Plan([tiny(CELLS["echo-1"]), tiny(CELLS["slow"], fresh=True)], [server], repeats=2, seconds=0.05)
+    results = runner.new_results(plan)
+    runner.run(plan, results)
+    message = "it did not start: no, thanks"
+    assert results.failures == [Failure("threads", cell, message) for cell in ("echo-1", "slow")]
 
 
 def test_lines_instead_of_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
@@ -283,7 +286,6 @@ def test_run_and_plot_again(
     values = json.loads((tmp_path / "results.json").read_text())["series"][0]["values"]
     assert len(values) == 1  # a quick run has no repeats
     again = tmp_path / "again"
-    again.mkdir()
     assert __main__.main(["plot", str(tmp_path / "results.json"), f"--out={again}"]) == 0
     assert capsys.readouterr().out == shown
 
