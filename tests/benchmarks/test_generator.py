@@ -245,7 +245,7 @@ def value(report: Report, metric: str) -> float:
     return found
 
 
-EARLY = 5  # the message with which something happens: not the first of its client
+EARLY = 3  # the message with which something happens: not the first of its client
 ECHOES = (Echo(clients=2), Echo(clients=2, depth=5), Echo("ack", clients=2, depth=5))
 
 
