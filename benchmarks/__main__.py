@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from . import report, runner
-from .cells import CELLS, QUICK, Cell, Plan, plan, within
+from .cells import CELLS, MAIN, QUICK, Cell, Plan, plan, within
 from .errors import BenchmarkError
 from .procfs import allow_descriptors, open_files
 from .progress import say
@@ -53,7 +53,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    chosen = options.servers or SERVERS
+    chosen = options.servers or [s for s in SERVERS if s.key in MAIN or not options.quick]
     servers = [server for server in chosen if _installed(server)]
     if not servers:
         raise BenchmarkError("none of the servers is installed")
@@ -86,13 +86,14 @@ def _fitting(whole: Plan) -> Plan:
 
 def _plot(options: argparse.Namespace) -> int:
     results = Results.read(options.file)
-    _publish(results, report.IMAGES if options.docs else options.out, docs=options.docs)
+    folder = report.IMAGES if options.docs else options.out
+    results.write(folder / RESULTS)
+    _publish(results, folder, docs=options.docs)
     return 0
 
 
 def _publish(results: Results, folder: Path, *, docs: bool) -> None:
     """The tables on the terminal, and everything as files."""
-    folder.mkdir(parents=True, exist_ok=True)
     print(report.terminal(results))
     page = report.DOCS if docs else folder / "results.md"
     text = report.markdown(results, _draw(results, folder), page.parent)

@@ -43,6 +43,8 @@ def _conditions(results: Results) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
     busy = f" Other processes had up to {max(others):.2f} processors meanwhile." if others else ""
     medians = f"Medians of up to {results.repeats} repeats; in brackets (maximum − minimum) / median."
+    if results.repeats == 1:
+        medians = "One run, without repeats: what differs little differs by chance."
     return f"{medians}{busy}\n\nMachine: {machine}.\n\nVersions: {versions}."
 
 
