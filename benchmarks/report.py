@@ -33,7 +33,8 @@ def markdown(results: Results, plots: Mapping[str, Path], folder: Path) -> str:
     for key, title, table in sections(results):
         parts.append(f"### {title}\n\n{table}")
         if key in plots:
-            parts.append(f"![{title}]({plots[key].relative_to(folder).as_posix()})")
+            plot = plots[key].relative_to(folder)
+            parts.append(f"![{title}]({plot.as_posix()})\n\n[as PNG]({plot.with_suffix('.png').as_posix()})")
     return "\n\n".join([*parts, *_failures(results)])
 
 
