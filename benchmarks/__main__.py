@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from . import report, runner
-from .cells import CELLS, MAIN, QUICK, Cell, Plan, plan, within
+from .cells import CELLS, QUICK, SIZES, Cell, Plan, plan, within
 from .errors import BenchmarkError
 from .procfs import allow_descriptors, open_files
 from .progress import say
@@ -53,7 +53,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    chosen = options.servers or [s for s in SERVERS if s.key in MAIN or not options.quick]
+    chosen = options.servers or [s for s in SERVERS if s.key in SIZES or not options.quick]
     servers = [server for server in chosen if _installed(server)]
     if not servers:
         raise BenchmarkError("none of the servers is installed")

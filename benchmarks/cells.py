@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from .load.programs import Connects, Echo, Groups, Growth, Memory, Polling, Slow
 from .servers import SERVERS, Server
 
-__all__ = ["CELLS", "MAIN", "QUICK", "Cell", "Plan", "plan", "within"]
+__all__ = ["CELLS", "QUICK", "SIZES", "Cell", "Plan", "plan", "within"]
 
 Settings = Connects | Echo | Groups | Growth | Memory | Polling | Slow
 KIB = 1024
 HEADROOM = 500  # files that a process has open besides its clients
 
-#: for the cells that take long, and for quick runs: ours in its main forms, and all peers
+#: for the cells that take long: ours in its main forms, and all peers
 MAIN = (
     "threads",
     "gevent",
@@ -24,7 +24,7 @@ MAIN = (
     "python-socketio",
     "node",
 )
-#: for the messages in several sizes: the same without one that is only slower
+#: for the messages in several sizes, and for quick runs: the same without one that is only slower
 SIZES = tuple(key for key in MAIN if key != "flask-socketio-threads")
 #: all but one, which gets lost in some thousand threads: it takes most of a minute, and closes connections
 ROOMS = tuple(server.key for server in SERVERS if server.key != "flask-socketio-threads")

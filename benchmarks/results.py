@@ -102,7 +102,7 @@ class Results(msgspec.Struct):
 
     def write(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+        file.write_bytes(msgspec.json.encode(self) + b"\n")
 
     @classmethod
     def read(cls, file: Path) -> Results:
