@@ -1,9 +1,17 @@
-"""Benchmarks: ``python -m benchmarks``. What is measured and how is in ``README.md``.
+"""Benchmarks: ``python -m benchmarks``. What is measured and how is in ``docs/benchmarks.md``.
 
+``servers``, ``cells``
+    the tables of what takes part and of what is measured.
+``apps``, ``node``
+    what is served, in each of the libraries.
+``load``
+    the load generator, a process of its own.
+``runner``
+    starts servers, has them loaded, and collects the figures in ``results``.
+``tables``, ``plots``, ``report``
+    show them.
+``procfs``, ``machine``, ``progress``
+    what Linux tells of processes, where a run takes place, how far it is.
 ``micro``, ``timing``
-    single steps, in one process and without sockets.
-``server``
-    whole servers: starts them, has them loaded, collects the figures.
-``app``, ``gunicorn_settings``, ``load``, ``procfs``
-    its parts: what is served, the load generator, what Linux tells of a process.
+    apart from all that: single steps of the package, in one process and without sockets.
 """

@@ -25,6 +25,8 @@ WAITING = frozenset(
 )
 #: Below the backends time is an argument.
 CLOCKS = frozenset({"time"})
+#: What the project has beside the package, and does not ship with it.
+BESIDE = frozenset({"benchmarks", "example_app", "tests"})
 ANYTHING = frozenset({"*"})
 LEAVES = frozenset({"types", "exceptions", "config"})
 
@@ -137,6 +139,8 @@ def objection(room: str, target: str) -> str | None:
         if other == room or other in layer.ours or layer.ours == ANYTHING:
             return None
         return f"{room}/ is below {other or PACKAGE} and may not know it"
+    if top in BESIDE:
+        return f"{top} is not part of {PACKAGE}"
     if top in layer.never:
         return f"{room or PACKAGE} may not import {top}"
     if top in sys.stdlib_module_names or top in layer.third_party or layer.third_party == ANYTHING:
@@ -185,6 +189,8 @@ def test_every_module_says_what_it_is(path: Path) -> None:
         ("doctor", "import select"),
         ("migration", "from ..extension import SocketIO"),
         ("migration", "import flask"),
+        ("backends", "from benchmarks import procfs"),
+        ("", "import example_app"),
         ("", "import asyncio.events"),
         ("", "from concurrent.futures import Future"),
     ],
