@@ -20,7 +20,8 @@ from flask_realtime.hooks import HookTable
 from flask_realtime.mounting import state_of
 from flask_realtime.protocol.socketio import JSONSerializer, MsgpackSerializer, Packet, PacketType, Serializer
 from flask_realtime.protocol.websocket import Opcode, WebSocketConnection, encode_frame
-from flask_realtime.protocol.websocket.frames import MASKED, unmask
+from flask_realtime.protocol.websocket.frames import MASKED
+from flask_realtime.protocol.websocket.masking import unmask, unmask_with_integers
 from flask_realtime.runner import HandlerRunner
 from flask_realtime.server.client import Client, Socket
 from flask_realtime.server.dispatcher import Dispatcher
@@ -88,7 +89,8 @@ def encode_text(size: int) -> Function:
 
 def unmask_cells() -> Iterator[Cell]:
     for name, size in (("16 B", 16), ("64 B", 64), *LONG):
-        yield Cell(f"unmask {name}", partial(unmasking, unmask, size))
+        yield Cell(f"unmask {name}, as installed", partial(unmasking, unmask, size))
+        yield Cell(f"unmask {name}, with integers", partial(unmasking, unmask_with_integers, size))
     for name, size in LONG:
         yield Cell(f"unmask {name}, as one XOR", partial(unmasking, unmask_in_one, size))
         yield Cell(f"unmask {name}, by bytes.translate", partial(unmasking, unmask_by_table, size))

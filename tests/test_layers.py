@@ -49,7 +49,8 @@ MSGSPEC = frozenset({"msgspec"})
 #: Modules beside the rooms (``extension.py``, ``context.py``, ...) know everyone, and wait for no one.
 TOP = Layer(ANYTHING, ANYTHING, WAITING)
 LAYERS = {
-    "protocol": Layer(frozenset(), MSGSPEC, WAITING | CLOCKS, strict=True),
+    # Of websockets, one function in C, where it is installed.
+    "protocol": Layer(frozenset(), MSGSPEC | {"websockets"}, WAITING | CLOCKS, strict=True),
     "types": Layer(frozenset({"protocol", "exceptions"}), MSGSPEC, WAITING | CLOCKS),
     "exceptions": Layer(frozenset({"protocol"}), MSGSPEC, WAITING | CLOCKS),
     "config": Layer(frozenset({"protocol", "types", "exceptions"}), MSGSPEC, WAITING | CLOCKS),

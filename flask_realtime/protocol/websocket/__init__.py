@@ -3,7 +3,8 @@
 - :mod:`.handshake`: is this request an upgrade, may it be accepted, the answer.
 - :mod:`.connection`: what comes after it: bytes in, messages and bytes out.
 - :mod:`.fragments`: a message that arrives in pieces.
-- :mod:`.frames`: one frame: masking, lengths, close codes.
+- :mod:`.frames`: one frame: lengths, close codes.
+- :mod:`.masking`: what a client does with its payloads.
 - :mod:`.deflate`: permessage-deflate: its negotiation and its compression.
 """
 

@@ -37,8 +37,8 @@ from .frames import (
     encode_frame,
     header_size,
     payload_length,
-    unmask,
 )
+from .masking import unmask
 
 MIN_DEFLATE_SIZE = 64
 """Bytes. Shorter messages are sent as they are: compressing costs more than it saves."""
@@ -211,11 +211,8 @@ class WebSocketConnection:
             stop = start + length
             if length > MAX_CONTROL_PAYLOAD or length > limit or stop > end:
                 break
-            # As in `unmask`, without its call.
-            pad = (data[pos + 2 : start] * 32)[:length]
-            payload = int.from_bytes(data[start:stop], "little") ^ int.from_bytes(pad, "little")
             try:
-                results.append(payload.to_bytes(length, "little").decode())
+                results.append(unmask(data[start:stop], data[pos + 2 : start]).decode())
             except UnicodeDecodeError:
                 break
             pos = stop

@@ -16,7 +16,7 @@ from flask_realtime.protocol.websocket import (
     encode_close,
     encode_frame,
 )
-from flask_realtime.protocol.websocket.frames import unmask
+from flask_realtime.protocol.websocket.masking import unmask
 
 Receive = Callable[[WebSocketConnection, bytes], list[str | bytes | Closed]]
 
@@ -374,7 +374,7 @@ def test_an_idle_connection_is_small() -> None:
     conn.receive_data(frame(TEXT, b"c")[3:])
     assert not hasattr(conn, "__dict__")
     assert sys.getsizeof(conn) <= 128
-    assert (conn._buffer, conn._fragments, conn._outgoing) == (None, None, b"")
+    assert (conn._buffer, conn._fragments, conn.outgoing) == (None, None, b"")
 
 
 def test_a_header_does_not_reserve_memory() -> None:

@@ -18,7 +18,7 @@ from flask_realtime.protocol.websocket import (
     WebSocketConnection,
     encode_frame,
 )
-from flask_realtime.protocol.websocket.frames import unmask
+from flask_realtime.protocol.websocket.masking import unmask
 
 messages = st.lists(st.text(max_size=300) | st.binary(max_size=300), max_size=8)
 offers = st.sampled_from(

@@ -11,7 +11,6 @@ from flask_realtime.protocol.websocket.frames import (
     decode_close,
     encode_close,
     encode_frame,
-    unmask,
     valid_close_code,
 )
 
@@ -50,22 +49,6 @@ def test_frames_of_the_rfcs(frame: bytes, expected: bytes) -> None:
 )
 def test_shortest_length(length: int, header: str) -> None:
     assert encode_frame(Opcode.BINARY, bytes(length)) == bytes.fromhex(header) + bytes(length)
-
-
-def test_unmask_of_the_rfc() -> None:
-    # RFC 6455, section 5.7
-    assert unmask(b"\x7f\x9f\x4d\x51\x58", b"\x37\xfa\x21\x3d") == b"Hello"
-
-
-@pytest.mark.parametrize("length", [*range(10), 16383, 16384, 16385, 24575, 24576, 24577, 100_003])
-def test_unmask_of_every_size(length: int) -> None:
-    data, mask = bytes(i * 7 & 0xFF for i in range(length)), b"\x01\x80\xff\x5a"
-    assert unmask(data, mask) == bytes(byte ^ mask[i & 3] for i, byte in enumerate(data))
-
-
-@given(st.binary(max_size=300), st.binary(min_size=4, max_size=4))
-def test_unmask_is_its_own_inverse(data: bytes, mask: bytes) -> None:
-    assert unmask(unmask(data, mask), mask) == data
 
 
 def test_valid_close_codes() -> None:
