@@ -34,6 +34,10 @@ __all__ = ["READ", "WRITE", "Connection", "Loop"]
 
 get_ident: Callable[[], int] = original("_thread", "get_ident")
 
+#: Connections that are flushed in one turn. A broadcast to ten thousand clients takes some twenty turns, and
+#: between them the loop reads, answers others and keeps deadlines.
+FLUSHED_AT_ONCE = 500
+
 logger: logging.Logger = logging.getLogger("flask_realtime")
 
 
@@ -273,7 +277,7 @@ class Loop:
         # What is scheduled while we flush waits for the next turn, so that one
         # busy client can't keep the loop from reading.
         dirty = self._dirty
-        for _ in range(len(dirty)):
+        for _ in range(min(len(dirty), FLUSHED_AT_ONCE)):
             connection = dirty.popleft()
             connection.scheduled = False
             try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flask_realtime.backends.loop import READ, Loop
+from flask_realtime.backends.loop import FLUSHED_AT_ONCE, READ, Loop
 from flask_realtime.backends.pollers import make_poller
 
 
@@ -143,6 +143,28 @@ class TestWakeUps:
         assert connection.flushes == 1
         turned.turn(wait=True)  # does not sleep
         assert connection.flushes == 2
+
+    def test_a_broadcast_to_very_many_does_not_keep_the_loop_from_reading(self, turned: Loop) -> None:
+        receivers = [Connection() for _ in range(2 * FLUSHED_AT_ONCE + 1)]
+        for receiver in receivers:
+            turned.schedule(receiver)
+        ours, theirs = socket.socketpair()
+        sender = Connection()
+        turned.register(ours, READ, sender)
+        flushed = []
+        for turn in range(3):
+            theirs.send(b"x")
+            turned.turn(wait=False)
+            ours.recv(1)
+            assert sender.masks == [READ] * (turn + 1)
+            flushed.append(sum(receiver.flushes for receiver in receivers))
+        assert flushed == [FLUSHED_AT_ONCE, 2 * FLUSHED_AT_ONCE, len(receivers)]
+        assert [receiver.flushes for receiver in receivers] == [1] * len(receivers), (
+            "in their order, each once"
+        )
+        turned.unregister(ours)
+        ours.close()
+        theirs.close()
 
     def test_a_deadline_that_becomes_earlier_while_the_loop_looks_at_them(self, running: RunningLoop) -> None:
         """Another thread adds a deadline after the loop has asked for it and before it sleeps."""
