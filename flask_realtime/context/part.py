@@ -40,6 +40,7 @@ class EventPart:
         @property
         def request(self) -> Request:
             """The connection's request, with what the event adds to it."""
+            raise NotImplementedError
 
     def _get_session(self) -> SessionMixin:
         if self._session is None:
