@@ -26,6 +26,8 @@ __all__ = ["ROOT", "check_plain", "interpreter", "main", "move", "only_source", 
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "flask_realtime"
+#: the extra "speed"
+OPTIONAL = ("websockets",)
 
 
 def main(layout: int, names: Sequence[str]) -> int:
@@ -64,7 +66,12 @@ def move(layout: int) -> list[object]:
 
 
 def only_source() -> None:
-    """Import the package from this tree's source, even where compiled modules lie beside it."""
+    """Import the package from this tree's source, even where compiled modules lie beside it.
+
+    And without the optional libraries that replace parts of it: they are installed here and not there.
+    """
+    for name in OPTIONAL:
+        sys.modules[name] = None  # type: ignore[assignment] # an ImportError for whoever asks
     sys.path.insert(0, str(ROOT))
     inside = str(ROOT / PACKAGE)
 
