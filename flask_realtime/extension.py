@@ -263,6 +263,14 @@ class SocketIO(HandlerRegistry):
         values = args if data is None and not (args and type(args[0]) is tuple) else _values(args, data)
         outlet.emit(event, values, namespace or "/", target, callback, volatile, ignore_queue)
 
+    _own_emit = emit
+
+    @property
+    def emits_itself(self) -> bool:
+        """:meth:`emit` is the one of this class: no subclass, and no test, has put another in its place."""
+        kind = type(self)
+        return kind.emit is kind._own_emit and "emit" not in self.__dict__
+
     def _in_current_context(self, callback: AckCallback) -> AckCallback:
         """A callback runs in the context of the client whose event has emitted."""
         sid = getattr(flask.request, "sid", None) if flask.has_request_context() else None

@@ -51,7 +51,7 @@ class HandlerRunner:
             hooked = HookedCall(around, message or "", scope)
             function = partial(hooked.run, partial(self._settle, socket, group), function)
         sessions = self._sessions
-        context = EventContext(scope, sessions, message, args)
+        context = EventContext(scope, sessions, socket, message, args)
         context.push()
         try:
             if SAVED_SESSION not in scope.environ:
@@ -67,7 +67,7 @@ class HandlerRunner:
                 result = completed(scope.server.backend, handler(error))
             if message == "connect":
                 check(result)
-            if context.opened_session is not None:
+            if context._session is not None:
                 sessions.end(context)
         except BaseException as error:
             raised = _as_refusal(error)
@@ -93,7 +93,7 @@ class HandlerRunner:
             hooked = HookedCall(around, message or "", scope)
             function = partial(hooked.run_async, partial(self._settle_async, socket, group), function)
         sessions = self._sessions
-        context = EventContext(scope, sessions, message, args)
+        context = EventContext(scope, sessions, socket, message, args)
         context.push()
         try:
             if SAVED_SESSION not in scope.environ:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.ctx import _AppCtxGlobals
 
+    from ..server.client import Socket
     from .scope import EventScope
     from .sessions import Sessions
 
@@ -29,11 +30,14 @@ CURRENT = _cv_app
 class EventContext(EventPart, AppContext):  # type: ignore[override]
     """Flask's context, which is popped as Flask does it, without what an event does not need."""
 
-    def __init__(self, scope: EventScope, sessions: Sessions, message: str | None, args: list[Any]) -> None:
+    def __init__(
+        self, scope: EventScope, sessions: Sessions, socket: Socket, message: str | None, args: list[Any]
+    ) -> None:
         self.app: Flask = scope.app
         self.g: _AppCtxGlobals = scope.app.app_ctx_globals_class()
         self.scope = scope
         self.sessions = sessions
+        self.socket = socket
         self._message = message
         self._args = args
         self._request: Request = scope.request(message, args)
@@ -45,7 +49,7 @@ class EventContext(EventPart, AppContext):  # type: ignore[override]
 
     def copy(self) -> EventContext:
         """For ``copy_current_request_context``: the same request and session, elsewhere."""
-        copied = EventContext(self.scope, self.sessions, self._message, self._args)
+        copied = EventContext(self.scope, self.sessions, self.socket, self._message, self._args)
         copied._request = self._request
         copied._session = self._get_session()
         return copied

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from flask import Flask, Request
     from flask.sessions import SessionMixin
 
+    from ..server.client import Socket
     from .scope import EventScope
     from .sessions import Sessions
 
@@ -20,6 +21,7 @@ class EventPart:
     app: Flask
     scope: EventScope
     sessions: Sessions
+    socket: Socket
     #: None until it is asked for
     _session: SessionMixin | None
     #: the app's teardown functions have run already

@@ -54,6 +54,7 @@ class EventScope:
     """What the events of one socket share."""
 
     __slots__ = (
+        "_overrides_teardown",
         "_template",
         "_url_adapter",
         "admitted",
@@ -75,6 +76,11 @@ class EventScope:
         self.admitted: bool = False
         #: some teardown functions of the app are coroutine functions
         self.tears_down_async: bool = _tears_down_async(self.app)
+        kind = type(self.app)
+        self._overrides_teardown = (
+            kind.do_teardown_request is not Flask.do_teardown_request
+            or kind.do_teardown_appcontext is not Flask.do_teardown_appcontext
+        )
         self._template = self._make_template()
         self._url_adapter: Any = None
 
@@ -104,8 +110,7 @@ class EventScope:
             or app.teardown_appcontext_funcs
             or request_tearing_down.receivers
             or appcontext_tearing_down.receivers
-            or type(app).do_teardown_request is not Flask.do_teardown_request
-            or type(app).do_teardown_appcontext is not Flask.do_teardown_appcontext
+            or self._overrides_teardown
         )
 
     @property

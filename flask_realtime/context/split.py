@@ -16,6 +16,7 @@ from .part import EventPart
 if TYPE_CHECKING:
     from flask.ctx import _AppCtxGlobals
 
+    from ..server.client import Socket
     from .scope import EventScope
     from .sessions import Sessions
 
@@ -38,10 +39,13 @@ class EventContext(EventPart, RequestContext, AppContext):  # type: ignore[misc,
     _request: Request | None = None
     _g: _AppCtxGlobals | None = None
 
-    def __init__(self, scope: EventScope, sessions: Sessions, message: str | None, args: list[Any]) -> None:
+    def __init__(
+        self, scope: EventScope, sessions: Sessions, socket: Socket, message: str | None, args: list[Any]
+    ) -> None:
         self.app: Flask = scope.app
         self.scope = scope
         self.sessions = sessions
+        self.socket = socket
         self._message = message
         self._args = args
         self._pushed: list[Tokens] = []
@@ -71,7 +75,7 @@ class EventContext(EventPart, RequestContext, AppContext):  # type: ignore[misc,
 
     def copy(self) -> EventContext:
         """For ``copy_current_request_context``: the same request and session, elsewhere."""
-        copied = EventContext(self.scope, self.sessions, self._message, self._args)
+        copied = EventContext(self.scope, self.sessions, self.socket, self._message, self._args)
         copied._request = self.request
         copied._session = self._get_session()
         return copied

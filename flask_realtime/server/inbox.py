@@ -235,20 +235,21 @@ class Inbox:
         engine = self._engine
         lock, clock = engine.lock, engine.stopwatch
         pace: Pace | None = None
-        begun = 0.0
+        begun = clock()
         while True:
-            seconds = clock() - begun
             with lock:
                 if pace is None:
                     self.running += 1
                     engine.handlers_running += 1
                 else:
                     engine.work_pending -= 1
-                    if seconds >= LONG or not pace.known_quick:
-                        pace.record(seconds)
+                    ended = clock()
+                    if ended - begun >= LONG or not pace.known_quick:
+                        pace.record(ended - begun)
+                    begun = ended
                 queue = self.queue
                 # Where it was held up, this is no longer the loop's thread.
-                if turn != self._turn or not queue or self._started_at is not None:
+                if not queue or turn != self._turn or self._started_at is not None:
                     self._leave_loop(turn, pace)
                     return
                 work, gate, next_pace = queue[0]
@@ -259,7 +260,6 @@ class Inbox:
                 if len(queue) == RESUME_AT:
                     self._owner.resume_reading()
                 self._pace_here = pace = next_pace
-            begun = clock()
             try:
                 work()
             except BaseException:

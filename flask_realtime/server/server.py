@@ -120,6 +120,16 @@ class Server(HandlingServer):
         if self._cluster is not None and not ignore_queue:
             self._cluster.emit(message, namespace, target)
 
+    def emit_to(self, socket: Socket, event: str, args: Sequence[Any]) -> None:
+        """Send an event to one client of this process; :meth:`emit` for what handlers do most."""
+        if self._cluster is not None:
+            # In a forked process, its client is another's.
+            self.emit(event, args, socket.namespace, Target((socket.sid,)))
+            return
+        message = self.message(Packet(_EVENT, socket.namespace, [event, *args]))
+        with self.engine.lock:
+            socket.send(message)
+
     def _emit_with_callback(
         self, data: list[Any], namespace: str, target: Target, callback: AckCallback, ignore_queue: bool
     ) -> None:

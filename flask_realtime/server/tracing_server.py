@@ -55,6 +55,9 @@ class TracingServer(Server):
         super().emit(event, args, namespace, target, *rest, **options)
         self._trace("event %s to %s of namespace %s", excerpt(event), _named(target), excerpt(namespace))
 
+    def emit_to(self, socket: Socket, event: str, args: Sequence[Any]) -> None:
+        self.emit(event, args, socket.namespace, Target((socket.sid,)))
+
     def _begin_call(
         self, data: list[Any], namespace: str, sid: Sid, done: Event | AsyncEvent, ignore_queue: bool
     ) -> Any:

@@ -32,6 +32,9 @@ _TYPE_OF_DIGIT = {str(kind.value): kind for kind in PacketType} | {"5": PacketTy
 # Every level of nesting takes two characters: what is shorter is not too deep, or no JSON.
 _SURELY_FLAT = 2 * MAX_DEPTH
 
+# Where the data of an event begins at the latest: an id of up to 15 digits is below MAX_ACK_ID.
+_SHORT_ID = 18
+
 # <type>[<attachments>-][<namespace>,][<id>]; the binary types, and no others, have a number of attachments.
 # [0-9] and not \d, which knows the digits of every script; the numbers are bounded, so int() is cheap.
 _HEADER = re.compile(r"(?:([0-4])|([56])([0-9]{1,6})-)(?:(/[^,]*)(?:,|\Z))?([0-9]{1,17})?")
@@ -74,16 +77,17 @@ class Decoder:
         """
         if self._partial is not None:
             raise RemoteProtocolError(f"A text packet where {self._partial.missing} attachments are missing")
-        if text[:3] == '2["' and len(text) <= _SURELY_FLAT:
-            # Nearly every message is this: an event of the main namespace that asks for no acknowledgement.
-            # If it is JSON, it is a list that begins with a string.
+        start = 1 if text[:3] == '2["' else _after_short_id(text)
+        if start and len(text) <= _SURELY_FLAT:
+            # Nearly every message is this: an event of the main namespace. If its data is JSON, it is a list
+            # that begins with a string.
             try:
-                data = self._loads(text[1:])
+                data = self._loads(text[start:])
             except ValueError as error:
-                raise _not_json(text[1:], error) from error
+                raise _not_json(text[start:], error) from error
             if data[0] in RESERVED_EVENTS:
                 check_event(data)
-            return Packet(_EVENT, "/", data)
+            return Packet(_EVENT, "/", data, None if start == 1 else int(text[1:start]))
         header = _HEADER.match(text)
         if header is None:
             raise RemoteProtocolError(f"Not a Socket.IO packet: {excerpt(text)}")
@@ -134,6 +138,15 @@ class Decoder:
             raise RemoteProtocolError(f"The data is nested more than {MAX_DEPTH} levels deep") from error
         except ValueError as error:
             raise _not_json(payload, error) from error
+
+
+def _after_short_id(text: str) -> int:
+    """Where the data of an event of the main namespace begins, behind an id; 0 for anything else."""
+    if text[:1] != "2":
+        return 0
+    start = text.find('["', 2, _SHORT_ID)
+    number = text[1:start]
+    return start if start > 0 and number.isascii() and number.isdigit() else 0
 
 
 def _not_json(payload: str, error: ValueError) -> RemoteProtocolError:

@@ -55,9 +55,12 @@ class Encoder:
                 body, attachments = self._write(data)
         except FAILURES as error:
             raise explain(packet, error, self._write) from error
-        # Most events go to the main namespace and ask for no acknowledgement.
-        if kind is _EVENT and packet.namespace == "/" and packet.id is None and body and not attachments:
-            return _tuple(EncodedPacket, (b"2" + body, attachments))
+        # Most packets are of the main namespace: events without an id, and acknowledgements.
+        if packet.namespace == "/" and body and not attachments:
+            if kind is _EVENT and packet.id is None:
+                return _tuple(EncodedPacket, (b"2" + body, attachments))
+            if kind is _ACK and packet.id is not None:
+                return _tuple(EncodedPacket, (b"3%d%b" % (packet.id, body), attachments))
         return _tuple(EncodedPacket, (_header(packet, len(attachments)) + body, attachments))
 
     def _write(self, data: Any) -> tuple[bytes, tuple[bytes, ...]]:
