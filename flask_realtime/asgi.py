@@ -58,6 +58,7 @@ class FlaskASGI:
         self._handler_threads = max(state.config.handler_threads for state in states)
         self._backends: dict[int, AsyncioBackend] = {}
         self._latest: AsyncioBackend | None = None
+        self._has_clients = False
         serve: ASGIApp = _Views(app, workers)
         for state in states:
             serve = SocketASGI(
@@ -74,10 +75,14 @@ class FlaskASGI:
         backend = self._backend()
         if backend is not self._latest:
             self._latest = backend
+            self._has_clients = False
             drain_before_server(backend.loop)
         if scope["type"] == "lifespan":
             await self._live(backend, receive, send)
         else:
+            if not self._has_clients:
+                self._has_clients = True
+                drain_before_server(backend.loop)
             await self._serve(scope, receive, send)
 
     def _current_backend(self) -> AsyncioBackend:

@@ -46,13 +46,15 @@ _gates: list[_Gate] = []
 def drain_before_server(loop: asyncio.AbstractEventLoop) -> None:
     """Drain when the server is told to stop, and let it stop then; a second signal stops it at once.
 
-    Called in a running loop; does nothing where that is not in the main thread,
-    which alone gets signals.
+    Called in a running loop, once when it starts and again when it has a client;
+    does nothing where that is not in the main thread, which alone gets signals.
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    if any(gate.loop is loop for gate in _gates):
-        return
+    for gate in _gates:
+        if gate.loop is loop:
+            gate.hold()
+            return
     _gates[:] = [gate for gate in _gates if not gate.loop.is_closed()]
     _gates.append(_Gate(loop))
     _hold_back_event()
@@ -69,7 +71,7 @@ class _Gate:
         self._since: float | None = None  # when the first signal came
         self._open = False
         self._previous: dict[int, Any] = {}
-        self._server_fd = -1
+        self._server_fd = self._writer = -1
         for signum in (signal.SIGTERM, signal.SIGINT):
             previous = signal.getsignal(signum)
             # What Python and asyncio.Runner (a partial) do with Ctrl-C by themselves is no server's doing.
@@ -89,10 +91,22 @@ class _Gate:
         if self._server_fd >= 0:
             with contextlib.suppress(NotImplementedError):
                 self.loop.add_reader(reader, self._read_wakeups, reader)
+                self._writer = writer
                 return
         signal.set_wakeup_fd(self._server_fd)
         os.close(reader)
         os.close(writer)
+
+    def hold(self) -> None:
+        """Stand there still: uvloop puts its own descriptor back whenever it begins to run.
+
+        A server that runs it once for the lifespan's startup and then for good (granian) would else be told
+        at once.
+        """
+        if self._writer >= 0:
+            current = signal.set_wakeup_fd(self._writer)
+            if current != self._writer:
+                self._server_fd = current
 
     def _read_wakeups(self, reader: int) -> None:
         # Python runs our handlers before this.

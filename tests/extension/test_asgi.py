@@ -7,12 +7,14 @@ import json
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from asgi_driver import Call, Request, WebSocket, eventually, play
 from flask import Flask, request, session, url_for
+from requiring import found_or_skip
 
 from flask_realtime import EngineIO, SocketIO, emit
 
@@ -229,15 +231,39 @@ async def main():
     await asyncio.wait_for(stop.wait(), 10)
     print("stopped", told, flush=True)
 
-asyncio.run(main())
+async def start():
+    events = asyncio.Queue()
+    started = asyncio.Event()
+    async def send(event):
+        started.set()
+    await events.put({"type": "lifespan.startup"})
+    living.append(asyncio.ensure_future(asgi({"type": "lifespan"}, events.get, send)))
+    await started.wait()
+
+living = []
+if how == "uvloop":
+    import uvloop
+    loop = uvloop.new_event_loop()
+    loop.add_signal_handler(signal.SIGTERM, lambda: stop.set())  # as granian does it, before it runs
+    loop.run_until_complete(start())
+    loop.run_until_complete(main())
+else:
+    asyncio.run(main())
 """
 
 
 @pytest.mark.parametrize(
     ("how", "told"),
-    [("loop", "stopped ['other signal']\n"), ("signal", "stopped []\n"), ("default", "")],
+    [
+        ("loop", "stopped ['other signal']\n"),
+        ("signal", "stopped []\n"),
+        ("default", ""),
+        ("uvloop", "stopped []\n"),
+    ],
 )
 def test_a_signal_begins_a_drain_before_the_server_gets_it(how: str, told: str) -> None:
+    if how == "uvloop":
+        found_or_skip("uvloop", find_spec("uvloop"))
     root = Path(__file__).parents[2]
     result = subprocess.run(
         [sys.executable, "-c", SERVE, how],
