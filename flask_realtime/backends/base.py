@@ -16,8 +16,18 @@ from .connections import AnswerConnection, PollConnection, WebSocketTransport
 from .coroutines import Coroutines
 from .loop import Loop
 from .patching import green_hub
+from .pauses import Pause
 from .pollers import make_poller
-from .takeover import access, borrow, hasten, is_upgraded, leave, leave_behind, take_over
+from .takeover import (
+    access,
+    borrow,
+    client_has_left,
+    hasten,
+    is_upgraded,
+    leave,
+    leave_behind,
+    take_over,
+)
 
 __all__ = ["LoopBackend"]
 
@@ -90,18 +100,26 @@ class LoopBackend(Coroutines, ABC):
         loop.call_soon(lambda: connection.begin(taken.sock))
 
     def hold_poll(
-        self, engine: Engine, session: Session, environ: Any, respond: Callable[[bytes], bytes]
-    ) -> tuple[Poll, Callable[[], None]]:
-        """A poll that the loop answers, and what takes its connection over (:attr:`.Access.TAKE`)."""
+        self, engine: Engine, session: Session, poll: Poll, environ: Any, respond: Callable[[bytes], bytes]
+    ) -> None:
+        """Take the connection of a poll over, and let the loop answer it (:attr:`.Access.TAKE`).
+
+        :raises OSError: see :func:`.take_over`.
+        """
         loop = self.loop()
-        connection = PollConnection(loop, engine, session, respond)
-        connection.poll = poll = Poll(connection.wake)
+        connection = PollConnection(loop, engine, session, poll, respond)
+        taken = take_over(environ)
+        # What was to be said before this moment is found when it begins.
+        poll.wake = connection.wake
+        loop.call_soon(lambda: connection.begin(taken.sock))
 
-        def take() -> None:
-            taken = take_over(environ)
-            loop.call_soon(lambda: connection.begin(taken.sock))
+    def pause(self) -> Pause | None:
+        """What a poll waits with on the server's own greenlet, before it is held; None where it does not."""
+        return None
 
-        return poll, take
+    def has_left(self, environ: Any) -> bool:
+        """Whether the client of this request has gone (:attr:`.Access.TAKE`)."""
+        return client_has_left(environ)
 
     def park_poll(self, environ: Any, ready: Event) -> None:
         """Park this thread until the poll has an answer, or has waited long enough.

@@ -449,15 +449,19 @@ class PollConnection(SocketConnection):
     :param respond: makes the complete HTTP response of a payload.
     """
 
-    __slots__ = ("_respond", "_session", "poll")
-
-    poll: Poll
+    __slots__ = ("_poll", "_respond", "_session")
 
     def __init__(
-        self, loop: Loop, engine: Engine, session: Session, respond: Callable[[bytes], bytes]
+        self,
+        loop: Loop,
+        engine: Engine,
+        session: Session,
+        poll: Poll,
+        respond: Callable[[bytes], bytes],
     ) -> None:
         super().__init__(loop, engine)
         self._session = session
+        self._poll = poll
         self._respond = respond
 
     def begin(self, sock: socket.socket) -> None:
@@ -476,18 +480,18 @@ class PollConnection(SocketConnection):
     def peer_gone(self, reason: DisconnectReason) -> None:
         """See :class:`SocketConnection`: an aborted poll."""
         with self.engine.lock:
-            self._session.poll_failed(self.poll)
+            self._session.poll_failed(self._poll)
 
     def flush(self) -> None:
         """See :class:`SocketConnection`."""
         if self._closed or self._linger or self.sock is None:
             return
-        if self.poll.answering:
+        if self._poll.answering:
             if self._unsent is not None:
                 self._write_or_go_on(None)
             return
         with self.engine.lock:
-            payload = self._session.answer_poll(self.poll)
+            payload = self._session.answer_poll(self._poll)
         if payload is None:
             return
         if len(payload) < RENDER_INLINE:
@@ -508,5 +512,5 @@ class PollConnection(SocketConnection):
         with self.engine.lock:
             whole = self.write_unsent() if response is None else self.write(response)
             if whole and not self._closed:
-                self._session.poll_written(self.poll)
+                self._session.poll_written(self._poll)
                 self.finish()

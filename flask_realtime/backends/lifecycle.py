@@ -34,6 +34,7 @@ __all__ = [
     "revive",
     "stopping_on_signals",
     "watch",
+    "worker_connections",
 ]
 
 #: how often a gunicorn worker is asked whether it is to end
@@ -136,6 +137,12 @@ def _gunicorn_worker() -> Any:
     worker = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     is_gunicorn = any(base.__module__.partition(".")[0] == "gunicorn" for base in type(worker).__mro__)
     return worker if is_gunicorn and hasattr(worker, "alive") else None  # not the arbiter
+
+
+def worker_connections() -> int | None:
+    """How many connections the gunicorn worker of this process has at most, if it is one that says so."""
+    most = getattr(_gunicorn_worker(), "worker_connections", None)
+    return most if isinstance(most, int) else None
 
 
 def revive() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import select
 import socket
 from typing import Any
 
 from .patching import original
 
-__all__ = ["adopt", "dead_end", "has_bytes", "is_tls"]
+__all__ = ["adopt", "dead_end", "has_bytes", "has_left", "is_tls"]
 
 
 def is_tls(sock: Any) -> bool:
@@ -38,3 +40,25 @@ def has_bytes(sock: Any) -> bool:
         with adopt(os.dup(sock.fileno())) as plain:
             return bool(plain.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
     return bool(sock.recv(1, socket.MSG_PEEK))
+
+
+def has_left(fd: int) -> bool:
+    """Whether the peer of a TCP socket has closed its side, or the connection is broken."""
+    make_poll, closed = _poll_for_the_end()
+    if make_poll is not None:  # Linux: what was sent before need not have been read
+        poll = make_poll()
+        poll.register(fd, closed)
+        return bool(poll.poll(0))
+    with adopt(os.dup(fd)) as sock:
+        try:
+            return not sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+
+@functools.cache
+def _poll_for_the_end() -> tuple[Any, int]:
+    event = getattr(select, "POLLRDHUP", None)
+    return (None, 0) if event is None else (original("select", "poll"), event)

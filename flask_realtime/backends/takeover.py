@@ -21,9 +21,24 @@ from typing import IO, Any, NamedTuple
 from ..server.ports import Access
 from ..types import Environ
 from . import uwsgi_server
-from .sockets import adopt, dead_end, is_tls
+from .sockets import adopt, dead_end, has_left, is_tls
 
-__all__ = ["Taken", "access", "borrow", "hasten", "is_upgraded", "leave", "leave_behind", "take_over"]
+__all__ = [
+    "PROMPT",
+    "Taken",
+    "access",
+    "borrow",
+    "client_has_left",
+    "hasten",
+    "is_upgraded",
+    "leave",
+    "leave_behind",
+    "take_over",
+]
+
+
+#: in the environ of a server that writes each response at once
+PROMPT = "flask_realtime.prompt"
 
 
 class Taken(NamedTuple):
@@ -72,6 +87,13 @@ def take_over(environ: Environ) -> Taken:
     return Taken(ours, found.read_ahead())
 
 
+def client_has_left(environ: Environ) -> bool:
+    """Whether nobody is there to read an answer (:attr:`Access.TAKE`)."""
+    found = _find(environ)
+    assert found is not None
+    return has_left(found.sock.fileno())
+
+
 def borrow(environ: Environ) -> Taken:
     """The server's own socket (:attr:`Access.BORROW`); give it back by :func:`leave_behind`."""
     found = _find(environ)
@@ -92,6 +114,8 @@ def leave_behind(sock: socket.socket) -> None:
 
 def hasten(environ: Environ) -> None:
     """Have the server write the response to this request at once, in whatever pieces."""
+    if PROMPT in environ:
+        return
     if "eventlet.input" in environ:
         # It would ask for the end of the body before it has written it.
         environ["eventlet.minimum_write_chunk_size"] = 0  # type: ignore[index]

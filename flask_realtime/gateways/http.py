@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 from wsgiref.util import is_hop_by_hop
@@ -78,7 +79,7 @@ class Reply:
     @property
     def status_line(self) -> str:
         """Such as ``"200 OK"``."""
-        return f"{self.status} {HTTPStatus(self.status).phrase}"
+        return _status_line(self.status)
 
     def end_to_end_headers(self) -> Headers:
         """The headers, with the body's length; hop-by-hop ones are left to the server (PEP 3333)."""
@@ -123,8 +124,7 @@ def request_of(environ: dict[str, Any]) -> Request:
     """The request that a WSGI environ describes."""
 
     def header(name: str) -> str | None:
-        key = name.upper().replace("-", "_")
-        value = environ.get(key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}")
+        value = environ.get(_environ_key(name))
         return None if value is None else str(value)
 
     length = environ.get("CONTENT_LENGTH") or None
@@ -138,6 +138,18 @@ def request_of(environ: dict[str, Any]) -> Request:
         own_origin=f"{environ.get('wsgi.url_scheme', 'http')}://{_host(environ)}",
         environ=environ,
     )
+
+
+@cache
+def _environ_key(name: str) -> str:
+    """Where a WSGI environ has a header, of the few that are asked for."""
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}"
+
+
+@cache
+def _status_line(status: int) -> str:
+    return f"{status} {HTTPStatus(status).phrase}"
 
 
 def _length(value: str | None) -> int | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..protocol.engineio.request import ErrorCode
 from ..protocol.errors import RemoteProtocolError
 from ..protocol.websocket import CloseCode, PerMessageDeflate, WebSocketConnection, encode_close
+from ..server.message import CLOSE
 from ..server.ports import Access, Backend, Event, Poll
 from ..types import DisconnectReason
 from .http import (
@@ -39,6 +40,16 @@ DRIVEN = "flask_realtime.driven"
 
 StartResponse = Callable[..., Any]
 WSGIApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class Pause(Protocol):
+    """A short wait on the server's own greenlet."""
+
+    def wake(self) -> None:
+        """End it, soon; from any thread."""
+        ...
+
+    def wait(self) -> None: ...
 
 
 class WSGIBackend(Backend, Protocol):
@@ -71,8 +82,16 @@ class WSGIBackend(Backend, Protocol):
         ...
 
     def hold_poll(
-        self, engine: Engine, session: Session, environ: Any, respond: Callable[[bytes], bytes]
-    ) -> tuple[Poll, Callable[[], None]]: ...
+        self, engine: Engine, session: Session, poll: Poll, environ: Any, respond: Callable[[bytes], bytes]
+    ) -> None: ...
+
+    def pause(self) -> Pause | None:
+        """What a poll waits with before it is held; None where it does not."""
+        ...
+
+    def has_left(self, environ: Any) -> bool:
+        """The client of this request has gone."""
+        ...
 
     def park_poll(self, environ: Any, ready: Event) -> None: ...
 
@@ -185,13 +204,13 @@ class SocketMiddleware:
             return self._answer_now(session, Poll(_nothing), request, start_response, session.sid)
         session = self._session_of_poll(asked.sid)
         if how is Access.TAKE:
-            poll, take = self.backend.hold_poll(
-                self.engine, session, environ,
-                lambda payload: render_response(self._gateway.payload_reply(request, payload)),
-            )  # fmt: skip
+            pause = self.backend.pause()
+            poll = Poll(_nothing if pause is None else pause.wake)
             answer = self._gateway.begin_poll(session, poll)
+            if answer is None and pause is not None:
+                answer = self._answer_after(pause, session, poll, environ)
             if answer is None:
-                self._take_poll(session, poll, take)
+                self._hold_poll(session, poll, request, environ)
                 return self._taken(environ, start_response, "200 OK")
         else:
             ready = self.backend.event()
@@ -202,9 +221,29 @@ class SocketMiddleware:
                 answer = self._answer_parked(session, poll)
         return self._respond(session, poll, answer, request, start_response)
 
-    def _take_poll(self, session: Session, poll: Poll, take: Callable[[], None]) -> None:
+    def _answer_after(
+        self, pause: Pause, session: Session, poll: Poll, environ: dict[str, Any]
+    ) -> bytes | None:
+        """The answer of a poll, if it comes soon."""
         try:
-            take()
+            pause.wait()
+        except BaseException:  # the greenlet is killed
+            with self.engine.lock:
+                session.poll_failed(poll)
+            raise
+        gone = self.backend.has_left(environ)
+        with self.engine.lock:
+            if gone:
+                session.poll_failed(poll)
+                return CLOSE.payload_part  # for one that only sends no more
+            return session.answer_poll(poll)
+
+    def _hold_poll(self, session: Session, poll: Poll, request: Request, environ: dict[str, Any]) -> None:
+        def respond(payload: bytes) -> bytes:
+            return render_response(self._gateway.payload_reply(request, payload))
+
+        try:
+            self.backend.hold_poll(self.engine, session, poll, environ, respond)
         except OSError as error:
             with self.engine.lock:
                 if error.errno in (errno.EMFILE, errno.ENFILE):

@@ -11,6 +11,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 from gevent.ssl import SSLSocket
 
 from ..backends.events import make_event
+from .gevent_handler import ENVIRON, PromptHandler
 
 if TYPE_CHECKING:
     from .base import Serving
@@ -44,7 +45,9 @@ class GeventServer:
         gevent.get_hub()  # so that the event below is one for greenlets
         self._stopping = make_event()
         options: dict[str, Any] = {"log": "default" if serving.log_output else None, **serving.options}
-        options.setdefault("handler_class", _handler_class(serving))
+        if "handler_class" not in options:
+            options["handler_class"] = _handler_class(serving, quiet=options["log"] is None)
+            options["environ"] = {**ENVIRON, **(options.get("environ") or {})}
         if serving.tls is not None:
             options["ssl_context"] = _TLS(serving.tls)
         options.pop("backlog", None)  # it is listening already
@@ -62,21 +65,27 @@ class GeventServer:
         self._stopping.set()
 
 
-def _handler_class(serving: Serving) -> type[Any]:
-    """gevent-websocket's handler for views that use it; our own upgrades need none."""
-    if WebSocketHandler is None:
-        handler: type[Any] = WSGIHandler
-        return handler
+def _handler_class(serving: Serving, quiet: bool) -> type[Any]:
+    """gevent-websocket's handler for views that use it; our own upgrades need none.
 
-    class Handler(WebSocketHandler):  # type: ignore[misc]
-        def upgrade_websocket(self) -> Any:
+    :param quiet: nobody reads a log of the requests.
+    """
+
+    class Handler(PromptHandler):
+        def log_request(self) -> None:
+            if not quiet:
+                WSGIHandler.log_request(self)
+
+    if WebSocketHandler is None:
+        return Handler
+
+    # Its own log_request() writes to a logger that nobody has set up.
+    class BothHandler(Handler, WebSocketHandler):  # type: ignore[misc]
+        def run_application(self) -> None:
             environ: Any = self.environ
             if serving.is_ours(environ["PATH_INFO"]):
-                return None
-            return super().upgrade_websocket()
+                WSGIHandler.run_application(self)
+            else:
+                super().run_application()
 
-        def log_request(self) -> None:
-            # Theirs goes to a logger that nobody has set up.
-            WSGIHandler.log_request(self)
-
-    return Handler
+    return BothHandler

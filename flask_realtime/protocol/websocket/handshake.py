@@ -79,7 +79,8 @@ def accept_key(key: str) -> str:
 
 def is_upgrade(headers: Headers) -> bool:
     """Does the request ask for a WebSocket? It may still be refused."""
-    return "websocket" in _tokens(headers("Upgrade"))
+    upgrade = headers("Upgrade")
+    return upgrade is not None and "websocket" in _tokens(upgrade)
 
 
 def check_handshake(method: str, headers: Headers, *, deflate: bool = False) -> Handshake:
