@@ -74,6 +74,8 @@ class ServerKind:
     """Whether the app is asked before the server answers an upgrade request."""
     reads_ahead: bool = True
     """Whether bytes right behind a request are kept for us."""
+    keeps_polls: bool = False
+    """Whether a client keeps its connection when its poll is answered soon."""
     drains: bool = True
     """Whether clients are told when SIGTERM comes."""
     tls: bool = False
@@ -194,21 +196,36 @@ GUNICORN_KINDS = (
     ServerKind("run-gunicorn", _script("--production"), ("gunicorn",), env=THREADING),
 )
 GREEN_KINDS = (
-    ServerKind("gevent", _script(), ("gevent", "geventwebsocket"), env=GEVENT, green="gevent"),
+    ServerKind(
+        "gevent",
+        _script(),
+        ("gevent", "geventwebsocket"),
+        env=GEVENT,
+        green="gevent",
+        keeps_polls=True,
+    ),
     ServerKind(
         "gevent-patched",
         _script(),
         ("gevent", "geventwebsocket"),
         env={**GEVENT, "APP_PATCH": "gevent"},
         green="gevent",
+        keeps_polls=True,
     ),
-    ServerKind("gunicorn-gevent", _gunicorn("-k", "gevent"), ("gunicorn", "gevent"), green="gevent"),
+    ServerKind(
+        "gunicorn-gevent",
+        _gunicorn("-k", "gevent"),
+        ("gunicorn", "gevent"),
+        green="gevent",
+        keeps_polls=True,
+    ),
     ServerKind(
         "gunicorn-gevent-websocket",
         _gunicorn("-k", "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"),
         ("gunicorn", "gevent", "geventwebsocket"),
         green="gevent",
         refuses_upgrades=False,
+        keeps_polls=True,
     ),
     ServerKind(
         "gunicorn-eventlet",
@@ -216,6 +233,7 @@ GREEN_KINDS = (
         ("gunicorn", "eventlet"),
         gunicorn=range(26),
         green="eventlet",
+        keeps_polls=True,
     ),
     ServerKind("eventlet", _script(), ("eventlet",), env=EVENTLET, green="eventlet"),
     ServerKind(
@@ -224,6 +242,7 @@ GREEN_KINDS = (
         ("eventlet",),
         env={**EVENTLET, "APP_PATCH": "eventlet"},
         green="eventlet",
+        keeps_polls=True,
     ),
 )
 ASGI_KINDS = (

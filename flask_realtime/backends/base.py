@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from ..protocol.websocket import WebSocketConnection
 from ..server.engine import Engine
@@ -16,7 +17,7 @@ from .connections import AnswerConnection, PollConnection, WebSocketTransport
 from .coroutines import Coroutines
 from .loop import Loop
 from .patching import green_hub
-from .pauses import Pause
+from .pauses import Pause, Pauses
 from .pollers import make_poller
 from .takeover import (
     access,
@@ -46,6 +47,8 @@ class LoopBackend(Coroutines, ABC):
         #: see :class:`.ports.Backend`
         self.stopwatch: Callable[[], float] = time.monotonic
         self._parked_polls = 0
+        # What is known when the first poll has come.
+        self._pauses: Pauses | Literal[False] | None = None
         self._parked_lock = threading.Lock()
 
     @abstractmethod
@@ -113,9 +116,21 @@ class LoopBackend(Coroutines, ABC):
         poll.wake = connection.wake
         loop.call_soon(lambda: connection.begin(taken.sock))
 
-    def pause(self) -> Pause | None:
+    def pause(self, environ: Any) -> Pause | None:
         """What a poll waits with on the server's own greenlet, before it is held; None where it does not."""
-        return None
+        if self._pauses is None:
+            self._pauses = self._make_pauses(environ)
+        return self._pauses.begin() if self._pauses else None
+
+    def _make_pauses(self, environ: Any) -> Pauses | Literal[False]:
+        library = green_hub()
+        if "uwsgi.version" in environ:
+            return False  # it keeps no connection, and has few greenlets
+        if library == "gevent":
+            return Pauses("gevent", importlib.import_module("gevent").get_hub().loop.run_callback_threadsafe)
+        if library == "eventlet" == self.name:
+            return Pauses("eventlet", self.loop().call_soon)
+        return False  # threads are dear, and nobody outside of eventlet's thread can wake its hub
 
     def has_left(self, environ: Any) -> bool:
         """Whether the client of this request has gone (:attr:`.Access.TAKE`)."""

@@ -22,7 +22,6 @@ from typing import Any
 from ..server.ports import Event, Joinable
 from .events import check_may_wait, make_event
 from .patching import original
-from .pauses import Pause, Pauses
 from .process_loop import ProcessLoop, ProcessLoopBackend
 
 __all__ = ["GreenBackend"]
@@ -109,11 +108,6 @@ class GreenBackend(ProcessLoopBackend):
         self._pool = GreenPool(self._spawn, handler_greenlets)
         self._thread_ident: Callable[[], int] = original("_thread", "get_ident")
         self._thread = self._thread_ident()
-        self._pauses = Pauses(library, lambda function: self.loop().call_soon(function))
-
-    def pause(self) -> Pause | None:
-        """See :class:`.LoopBackend`."""
-        return self._pauses.begin() if self._thread_ident() == self._thread else None
 
     # ports.Backend
 

@@ -26,41 +26,41 @@ MOST = 500
 
 
 class Pauses:
-    """Those of one process.
+    """Those of one thread with a hub.
 
-    :param library: ``"gevent"`` or ``"eventlet"``, in whose hub they wait.
-    :param call_soon: runs a function soon, in the thread of the hub.
+    :param library: ``"gevent"`` or ``"eventlet"``, whose hub it is.
+    :param call_soon: runs a function soon, in that thread; from any other.
     """
 
     def __init__(self, library: str, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._kind: type[Pause] = _GeventPause if library == "gevent" else _EventletPause
-        #: where the hub of a thread is found
+        self._most = min(MOST, (worker_connections() or 2 * MOST) // 2)
+        #: where the hub is found
         self.hubs: Any = importlib.import_module("gevent.hub" if library == "gevent" else "eventlet.hubs")
-        self._most: int | None = None
         self.call_soon = call_soon
         self.thread_ident: Callable[[], int] = original("_thread", "get_ident")
+        self.thread: int = self.thread_ident()
         #: greenlets that wait
         self.waiting: int = 0
 
     def begin(self) -> Pause | None:
-        """One for this greenlet; None where there are enough."""
-        if self._most is None:  # not before the process serves
-            self._most = min(MOST, (worker_connections() or 2 * MOST) // 2)
-        return self._kind(self) if self.waiting < self._most else None
+        """One for this greenlet; None where there are enough, and in other threads."""
+        if self.waiting >= self._most or self.thread_ident() != self.thread:
+            return None
+        return self._kind(self)
 
 
 class Pause(ABC):
     """One wait, of the greenlet that has made it."""
 
-    __slots__ = ("_pauses", "_thread")
+    __slots__ = ("_pauses",)
 
     def __init__(self, pauses: Pauses) -> None:
         self._pauses = pauses
-        self._thread = pauses.thread_ident()
 
     def wake(self) -> None:
         """End it, soon; from any thread."""
-        if self._pauses.thread_ident() == self._thread:
+        if self._pauses.thread_ident() == self._pauses.thread:
             self._wake()
         else:
             self._pauses.call_soon(self._wake)
@@ -75,7 +75,7 @@ class Pause(ABC):
 
     @abstractmethod
     def _wake(self) -> None:
-        """In the thread of the hub."""
+        """The same in the thread of the hub."""
 
     @abstractmethod
     def _wait(self) -> None: ...

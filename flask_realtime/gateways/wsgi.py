@@ -85,7 +85,7 @@ class WSGIBackend(Backend, Protocol):
         self, engine: Engine, session: Session, poll: Poll, environ: Any, respond: Callable[[bytes], bytes]
     ) -> None: ...
 
-    def pause(self) -> Pause | None:
+    def pause(self, environ: Any) -> Pause | None:
         """What a poll waits with before it is held; None where it does not."""
         ...
 
@@ -204,7 +204,7 @@ class SocketMiddleware:
             return self._answer_now(session, Poll(_nothing), request, start_response, session.sid)
         session = self._session_of_poll(asked.sid)
         if how is Access.TAKE:
-            pause = self.backend.pause()
+            pause = self.backend.pause(environ)
             poll = Poll(_nothing if pause is None else pause.wake)
             answer = self._gateway.begin_poll(session, poll)
             if answer is None and pause is not None:

@@ -21,7 +21,7 @@ __all__ = ["ENVIRON", "PromptHandler"]
 ENVIRON = {PROMPT: True}
 #: A header that means the same to everybody: a token, a colon and a value in one line (RFC 9110, section 5).
 PLAIN = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0\x0b\x0c\x1c-\x1e\x85]*)\r\n")
-MOST_HEADERS = 100  # as the standard library has it
+MOST_LINES = 100  # what the standard library has always taken, the empty one included
 LONGEST_LINE = 65536
 #: bytes of a body that are copied to be sent in one packet with its headers
 COPIED = 16384
@@ -42,7 +42,7 @@ class PromptHandler(Base):  # type: ignore[misc]
         """The headers of a request, read from ``rfile``."""
         lines: list[bytes] = []
         headers: Any = None
-        for _ in range(MOST_HEADERS + 1):
+        for _ in range(MOST_LINES):
             line = rfile.readline(LONGEST_LINE + 1)
             if line == b"\r\n":
                 return _message_class() if headers is None else headers
