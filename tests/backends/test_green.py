@@ -56,6 +56,26 @@ def run(script: str, library: str) -> str:
     return run_script(script, library, setup=(APP + SETUP).replace("LIBRARY", library))
 
 
+PAUSES = """
+from flask_realtime.backends import pauses as pauses_module
+
+def make_pauses():
+    return pauses_module.Pauses(backend.name, backend.loop().call_soon)
+
+class Waiter:
+    # a greenlet that has begun to wait
+    def __init__(self, pauses):
+        self.pause = pauses.begin()
+        self.greenlet = green.spawn(self.run)
+        self.done = False
+        before = pauses.waiting
+        until(lambda: pauses.waiting > before)
+
+    def run(self):
+        self.pause.wait()
+        self.done = True
+"""
+
 PARTS = {
     "from everywhere": """
 for submit in (backend.submit, backend.assist):
@@ -195,6 +215,99 @@ for way in (in_thread, in_pool):
     if way is in_thread:
         assert done[0][1] is None
     assert ticks - before > 5
+""",
+    "a pause ends when it is woken, from everywhere": PAUSES
+    + """
+pauses = make_pauses()
+for way in WAYS:
+    waiters = [Waiter(pauses) for _ in range(3)]
+    assert pauses.waiting == 3
+    way(waiters[1].pause.wake)
+    until(lambda: waiters[1].done)
+    assert not waiters[0].done and not waiters[2].done
+    for waiter in waiters:
+        way(waiter.pause.wake)
+        way(waiter.pause.wake)
+    until(lambda: pauses.waiting == 0)
+    until(lambda: all(waiter.done for waiter in waiters))
+""",
+    "a pause that was woken before it began": PAUSES
+    + """
+pauses = make_pauses()
+for way in WAYS:
+    waiter = pauses.begin()
+    done = []
+    way(lambda: (waiter.wake(), done.append(1)))
+    until(lambda: done)
+    waiter.wait()
+    assert pauses.waiting == 0
+""",
+    "a pause ends by itself": PAUSES
+    + """
+pauses, usual = make_pauses(), pauses_module.PAUSE
+pauses_module.PAUSE = 0.01
+waiter = Waiter(pauses)
+until(lambda: waiter.done)
+pauses_module.PAUSE = usual
+assert pauses.waiting == 0
+""",
+    "a wake that comes too late disturbs nobody": PAUSES
+    + """
+pauses = make_pauses()
+resumed = []
+
+def work(pause):
+    pause.wait()
+    resumed.append("from the pause")
+    green.sleep(0.05)
+    resumed.append("from the sleep")
+
+for way in WAYS:
+    resumed.clear()
+    pause = pauses.begin()
+    green.spawn(work, pause)
+    until(lambda: pauses.waiting)
+    pause.wake()
+    until(lambda: resumed)
+    began = ticks
+    way(pause.wake)
+    until(lambda: len(resumed) == 2)
+    assert ticks - began > 5, "it has slept"
+""",
+    "a greenlet that is killed in its pause": PAUSES
+    + """
+pauses = make_pauses()
+waiter = Waiter(pauses)
+waiter.greenlet.kill()
+until(lambda: pauses.waiting == 0)
+waiter.pause.wake()
+green.sleep(0.01)
+assert not waiter.done
+""",
+    "not more than enough pauses": PAUSES
+    + """
+pauses, usual = make_pauses(), pauses_module.MOST
+assert usual == 500
+pauses_module.MOST = 3
+pauses = make_pauses()
+pauses_module.MOST = usual
+waiters = [Waiter(pauses) for _ in range(3)]
+assert pauses.begin() is None
+waiters[0].pause.wake()
+until(lambda: waiters[0].done)
+assert pauses.begin() is not None
+for waiter in waiters:
+    waiter.pause.wake()
+until(lambda: pauses.waiting == 0)
+""",
+    "pauses are for the hub's thread": PAUSES
+    + """
+environ = {"wsgi.multithread": True}
+assert backend.pause(environ) is not None
+begun = []
+in_thread(lambda: begun.append(backend.pause(environ)))
+until(lambda: begun)
+assert begun == [None]
 """,
     "events": """
 for setter in WAYS:
