@@ -280,6 +280,11 @@ class World:
         """A connection exists."""
         self._open.append(exchange)
 
+    @property
+    def last_opened(self) -> Exchange:
+        """The connection whose request the server has read last."""
+        return self._open[-1]
+
     # What is seen from outside
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import select
 import socket
 import ssl
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from flask_realtime.backends.takeover import access, borrow, leave_behind, take_over
+from flask_realtime.backends import sockets
+from flask_realtime.backends.takeover import access, borrow, client_has_left, leave_behind, take_over
 from flask_realtime.server.ports import Access
 
 Pair = tuple[socket.socket, socket.socket]
@@ -30,6 +32,44 @@ def pair() -> Iterator[Pair]:
 
 def environ_of(server: socket.socket, stream: Any = None) -> dict[str, Any]:
     return {"werkzeug.socket": server, "wsgi.input": stream or server.makefile("rb")}
+
+
+class TestWhetherTheClientHasLeft:
+    @pytest.fixture(params=["poll", "peek"])
+    def way(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+        way: str = request.param
+        if way == "peek":
+            monkeypatch.setattr(sockets, "_poll_for_the_end", lambda: (None, 0))
+        elif not hasattr(select, "POLLRDHUP"):
+            pytest.skip("only Linux can tell so")
+        return way
+
+    def test_while_it_waits_and_when_it_has_gone(self, pair: Pair, way: str) -> None:
+        client, server = pair
+        with server.makefile("rb") as stream:
+            environ = environ_of(server, stream)
+            assert not client_has_left(environ)
+            client.sendall(b"x")
+            assert not client_has_left(environ)
+            assert server.recv(2) == b"x", "nothing was read"
+            client.close()
+            assert client_has_left(environ)
+            assert server.fileno() >= 0
+
+    def test_it_only_sends_no_more(self, pair: Pair, way: str) -> None:
+        client, server = pair
+        client.shutdown(socket.SHUT_WR)
+        with server.makefile("rb") as stream:
+            assert client_has_left(environ_of(server, stream))
+
+    def test_it_has_sent_something_before(self, pair: Pair) -> None:
+        if not hasattr(select, "POLLRDHUP"):
+            pytest.skip("only Linux can tell so")
+        client, server = pair
+        client.sendall(b"x")
+        client.close()
+        with server.makefile("rb") as stream:
+            assert client_has_left(environ_of(server, stream))
 
 
 class TestTakeOver:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -110,3 +111,19 @@ def test_any_query_string_is_a_request_or_a_refusal(method: str, noise: str) -> 
             continue
         assert refusal.status == 400
         assert refusal.code in list(ErrorCode)
+
+
+@given(
+    st.one_of(
+        st.text("aT=&.-_%+;é \0", max_size=12),
+        st.lists(st.sampled_from(["a=1", "b=", "=", "c", "a=x%20y", "d=é", "t=p.1_-", "1=2"])).map("&".join),
+    )
+)
+def test_a_plain_query_string_is_split_as_any_other(text: str) -> None:
+    query_string = "EIO=4&transport=polling&" + text
+    try:
+        request = parse_request("GET", query_string, transports=TRANSPORTS)
+    except RemoteProtocolError as error:
+        assert error.code in (ErrorCode.BAD_REQUEST, ErrorCode.SESSION_UNKNOWN)
+        return
+    assert request.query == dict(parse_qsl(query_string, keep_blank_values=True))
