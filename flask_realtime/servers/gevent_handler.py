@@ -7,7 +7,9 @@ library's parser for e-mail, and on a second packet for the response's body.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +28,6 @@ LONGEST_LINE = 65536
 #: bytes of a body that are copied to be sent in one packet with its headers
 COPIED = 16384
 
-
 Base: Any = WSGIHandler  # what it is made of has no annotations
 
 
@@ -37,6 +38,13 @@ class PromptHandler(Base):  # type: ignore[misc]
     """
 
     _gathered: list[bytes] | None = None
+
+    def handle(self) -> None:
+        """All requests of a connection."""
+        with contextlib.suppress(OSError):  # a Unix socket has no such option
+            # The client's delayed acknowledgement would hold back what is sent in several packets.
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().handle()
 
     def MessageClass(self, rfile: Any, *args: Any) -> Any:
         """The headers of a request, read from ``rfile``."""

@@ -21,6 +21,9 @@ class Socket:
     def makefile(self, mode, size):
         return io.BufferedReader(io.BytesIO(self.data))
 
+    def setsockopt(self, *option):
+        pass
+
     def sendall(self, data):
         self.sent.append(bytes(data))
 
