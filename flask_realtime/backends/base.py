@@ -15,6 +15,7 @@ from ..server.ports import Access, Event, Poll
 from ..server.session import Session
 from .connections import AnswerConnection, PollConnection, WebSocketTransport
 from .coroutines import Coroutines
+from .lifecycle import in_async_worker
 from .loop import Loop
 from .patching import green_hub
 from .pauses import Pause, Pauses
@@ -24,6 +25,7 @@ from .takeover import (
     borrow,
     client_has_left,
     hasten,
+    is_green,
     is_upgraded,
     leave,
     leave_behind,
@@ -124,8 +126,9 @@ class LoopBackend(Coroutines, ABC):
 
     def _make_pauses(self, environ: Any) -> Pauses | Literal[False]:
         library = green_hub()
-        if "uwsgi.version" in environ:
-            return False  # it keeps no connection, and has few greenlets
+        # A process may be patched, and its server have one thread or a few (gunicorn's sync worker, uWSGI).
+        if not (is_green(environ) or in_async_worker()):
+            return False
         if library == "gevent":
             return Pauses("gevent", importlib.import_module("gevent").get_hub().loop.run_callback_threadsafe)
         if library == "eventlet" == self.name:

@@ -31,6 +31,7 @@ __all__ = [
     "drain_at_exit",
     "drain_on_sigterm",
     "drain_then",
+    "in_async_worker",
     "revive",
     "stopping_on_signals",
     "watch",
@@ -137,6 +138,12 @@ def _gunicorn_worker() -> Any:
     worker = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     is_gunicorn = any(base.__module__.partition(".")[0] == "gunicorn" for base in type(worker).__mro__)
     return worker if is_gunicorn and hasattr(worker, "alive") else None  # not the arbiter
+
+
+def in_async_worker() -> bool:
+    """Whether this is a gunicorn worker that has a greenlet for each connection."""
+    bases = type(_gunicorn_worker()).__mro__
+    return any(base.__module__ == "gunicorn.workers.base_async" for base in bases)
 
 
 def worker_connections() -> int | None:

@@ -30,6 +30,7 @@ __all__ = [
     "borrow",
     "client_has_left",
     "hasten",
+    "is_green",
     "is_upgraded",
     "leave",
     "leave_behind",
@@ -66,6 +67,12 @@ def access(environ: Environ) -> Access:
         # The only thread of a server must not be parked: nobody else would be served.
         return Access.BORROW if found.green or environ.get("wsgi.multithread") else Access.NONE
     return Access.TAKE
+
+
+def is_green(environ: Environ) -> bool:
+    """Whether the server is known to have a greenlet for each request, from the request alone."""
+    found = _find(environ)
+    return found is not None and found.green
 
 
 def is_upgraded(environ: Environ) -> bool:

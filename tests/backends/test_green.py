@@ -300,12 +300,78 @@ for waiter in waiters:
     waiter.pause.wake()
 until(lambda: pauses.waiting == 0)
 """,
-    "pauses are for the hub's thread": PAUSES
+    "half of gunicorn's connections at most": PAUSES
     + """
-environ = {"wsgi.multithread": True}
-assert backend.pause(environ) is not None
+class Worker:
+    __module__ = "gunicorn.workers.ggevent"
+    alive = True
+    worker_connections = 4
+
+    def handle_exit(self, *args):
+        pass
+
+previous = signal.signal(signal.SIGTERM, Worker().handle_exit)
+pauses = make_pauses()
+signal.signal(signal.SIGTERM, previous)
+waiters = [Waiter(pauses) for _ in range(2)]
+assert pauses.begin() is None
+for waiter in waiters:
+    waiter.pause.wake()
+until(lambda: pauses.waiting == 0)
+""",
+    "pauses are for servers with a greenlet for each request": PAUSES
+    + """
+import socket
+sock, other = socket.socketpair()
+
+class Input:
+    rfile = None
+
+    def get_socket(self):
+        return sock
+
+class AsyncWorker:
+    __module__ = "gunicorn.workers.base_async"
+
+class Worker(AsyncWorker):
+    __module__ = "gunicorn.workers.ggevent"
+    alive = True
+
+    def handle_exit(self, *args):
+        pass
+
+class ThreadWorker:
+    __module__ = "gunicorn.workers.gthread"
+    alive = True
+    handle_exit = Worker.handle_exit
+
+def pauses(environ, worker=None):
+    fresh = type(backend)(backend.name, 2)
+    previous = signal.getsignal(signal.SIGTERM)
+    if worker is not None:
+        signal.signal(signal.SIGTERM, worker.handle_exit)
+    try:
+        return fresh.pause(environ) is not None
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+assert pauses({"eventlet.input": Input()})
+assert pauses({"gunicorn.socket": sock}, Worker())
+assert not pauses({"gunicorn.socket": sock}, ThreadWorker())
+assert not pauses({"gunicorn.socket": sock})
+assert not pauses({"werkzeug.socket": sock})
+assert not pauses({"uwsgi.version": b"2.0"})
+""",
+    "pauses are for the hub's thread": """
+class Input:
+    def get_socket(self):
+        return None
+
+environ = {"eventlet.input": Input()}
+fresh = type(backend)(backend.name, 2)
 begun = []
-in_thread(lambda: begun.append(backend.pause(environ)))
+assert fresh.pause(environ) is not None
+in_thread(lambda: begun.append(fresh.pause(environ)))
 until(lambda: begun)
 assert begun == [None]
 """,
