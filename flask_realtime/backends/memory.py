@@ -114,7 +114,7 @@ class MemoryBackend(LoopBackend):
     def __init__(self) -> None:
         super().__init__()
         self.clock: VirtualClock = VirtualClock()
-        self.stopwatch = self.now
+        self.stopwatch: Callable[[], float] = self.now
         self.tasks: deque[Task] = deque()
         self.assistance: deque[Task] = deque()
         self._loop = Loop(make_poller(None), self.clock)

@@ -134,20 +134,22 @@ class ThreadSupervisor:
             time.sleep(LOOK_EVERY)
             run = next(iter(self._watch[:1]), None)
             looks = looks + 1 if run is None else 0
-            if run is not None and run is seen and self._take_over():
-                return run
+            if run is not None and run is seen:
+                taken = self._take_over()
+                if taken is not None:
+                    return taken
             seen = run
         return None
 
-    def _take_over(self) -> bool:
+    def _take_over(self) -> Run | None:
         watch = self._watch
         try:
-            watch.pop()
+            run = watch.pop()  # the one that was seen, or one that has begun at the last moment
         except IndexError:  # it has ended at the last moment
-            return False
+            return None
         self._watch = []
         self._loop.depose()
-        return True
+        return run
 
 
 class GreenSupervisor:

@@ -129,7 +129,6 @@ class Inbox:
         "_host",
         "_owner",
         "_pace_here",
-        "_pressed",
         "_started_at",
         "_turn",
         "_working",
@@ -157,8 +156,6 @@ class Inbox:
         self.scheduled_at: float | None = None
         self._turn = 0
         self._working = False
-        # Reading was asked to pause since the last rest.
-        self._pressed = False
         # That of what runs in the loop.
         self._pace_here: Pace | None = None
         # When the running work of this turn has started; None while the turn waits for a thread, and in the
@@ -186,7 +183,6 @@ class Inbox:
         # Large events are too much sooner. Counted since the last rest, which is at least what waits.
         self.received += size
         if len(queue) >= PAUSE_AT or (size and self.received > self._engine.config.max_queued_bytes):
-            self._pressed = True
             self._owner.pause_reading()
 
     @property
@@ -360,9 +356,7 @@ class Inbox:
         self._working = False
         self.queue = self._started_at = None
         self.received = 0
-        if self._pressed:
-            self._pressed = False
-            self._owner.resume_reading()
+        self._owner.resume_reading()
 
     def _next(self, turn: int, finished: Entry | None = None) -> Entry | None:
         """What is to be done now (in a thread, without the lock)."""

@@ -118,7 +118,7 @@ class RawServer:
         self.logger = logger
         self.engine: Engine = make_engine(config, backend, self, logger)
         #: how long the handlers take
-        self.pace = Pace()
+        self.pace: Pace = Pace()
 
     def session_opened(self, session: Session) -> RawSession:
         """See :class:`.Application`."""

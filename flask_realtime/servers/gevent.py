@@ -71,10 +71,12 @@ def _handler_class(serving: Serving, quiet: bool) -> type[Any]:
     :param quiet: nobody reads a log of the requests.
     """
 
+    log_request: Any = WSGIHandler.log_request
+
     class Handler(PromptHandler):
         def log_request(self) -> None:
             if not quiet:
-                WSGIHandler.log_request(self)
+                log_request(self)
 
     if WebSocketHandler is None:
         return Handler

@@ -11,7 +11,7 @@ import contextlib
 import re
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gevent.pywsgi import WSGIHandler
 
@@ -28,10 +28,26 @@ LONGEST_LINE = 65536
 #: bytes of a body that are copied to be sent in one packet with its headers
 COPIED = 16384
 
-Base: Any = WSGIHandler  # what it is made of has no annotations
+if TYPE_CHECKING:
+
+    class GeventHandler:
+        """What is used here of gevent's class, which has no annotations."""
+
+        socket: socket.socket
+
+        def handle(self) -> None: ...
+
+        def MessageClass(self, rfile: Any, *args: Any) -> Any: ...
+
+        def _write_with_headers(self, data: bytes) -> None: ...
+
+        def _sendall(self, data: bytes) -> None: ...
+
+else:
+    GeventHandler = WSGIHandler
 
 
-class PromptHandler(Base):  # type: ignore[misc]
+class PromptHandler(GeventHandler):
     """Reads plain headers, and writes a response, in one go each.
 
     What is out of the ordinary is left to gevent.
