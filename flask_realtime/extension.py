@@ -165,7 +165,9 @@ class SocketIO(HandlerRegistry):
 
         :raises RuntimeError: see :attr:`current_server`.
         """
-        return self._emitter if self._server is None and self._emitter is not None else self.current_server
+        if self._server is None and self._emitter is not None:
+            return self._emitter
+        return self.current_server
 
     @property
     def _backend(self) -> Backend:
@@ -246,22 +248,17 @@ class SocketIO(HandlerRegistry):
         """
         if to is None:
             to = room
-        rooms = (to,) if type(to) is str else None if to is None else _several(to)
+        rooms = None if to is None else _several(to)
         if skip_sid is None and include_self:
             target = EVERYBODY if rooms is None else Target(rooms)
         else:
             # Without a skip_sid, include_self=False leaves out the client of the current event.
             skip = _several(skip_sid) or (() if include_self else (flask.request.sid,))  # type: ignore[attr-defined]
             target = Target(rooms, frozenset(skip))
-        handled = current_event()
-        if handled is not None and handled.app.extensions.get(COMPATIBLE_KEY) is self:
-            outlet: Server | Emitter = handled.scope.server
-        else:
-            outlet = self.outlet
+        outlet = self.outlet
         if callback is not None and isinstance(outlet, Server):
             callback = self._in_current_context(callback)
-        values = args if data is None and not (args and type(args[0]) is tuple) else _values(args, data)
-        outlet.emit(event, values, namespace or "/", target, callback, volatile, ignore_queue)
+        outlet.emit(event, _values(args, data), namespace or "/", target, callback, volatile, ignore_queue)
 
     _own_emit = emit
 

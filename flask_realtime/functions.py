@@ -42,7 +42,7 @@ def _current(name: str) -> Any:
     """
     event = current_event()
     try:
-        return getattr(flask.request if event is None else event.scope, name)
+        return getattr(flask.request if event is None else event.socket, name)
     except AttributeError:
         raise RuntimeError(
             f"request.{name} exists only while an event is handled; elsewhere, use the methods of SocketIO"
@@ -103,14 +103,11 @@ def emit(
     if to is None:
         to = room
     if to is None and not broadcast:
-        to = _current("sid") if handled is None else handled.scope.sid
-    if namespace is None:
-        namespace = _current("namespace") if handled is None else handled.scope.namespace
-    socketio: SocketIO = _socketio() if handled is None else handled.app.extensions["socketio"]
-    socketio.emit(
+        to = _current("sid")
+    _socketio().emit(
         event,
         *args,
-        namespace=namespace,
+        namespace=_current("namespace") if namespace is None else namespace,
         to=to,
         callback=callback,
         include_self=include_self,

@@ -67,7 +67,7 @@ class HandlerRunner:
                 result = completed(scope.server.backend, handler(error))
             if message == "connect":
                 check(result)
-            if context._session is not None:
+            if context.opened_session is not None:
                 sessions.end(context)
         except BaseException as error:
             raised = _as_refusal(error)

@@ -67,12 +67,6 @@ class MemoryAdapter(Generic[M]):
     def sockets(self, namespace: str, target: Target) -> Collection[M]:
         rooms, skip = target.rooms, target.skip
         candidates: Iterable[M]
-        if rooms is not None and len(rooms) == 1 and not skip:
-            # Most emits go to one client.
-            room = rooms[0]
-            in_namespace = self._sockets.get(namespace)
-            if type(room) is str and in_namespace is not None and room in in_namespace:
-                return (in_namespace[room],)
         if rooms is None:
             candidates = self.members(namespace, None)
         elif len(rooms) == 1:

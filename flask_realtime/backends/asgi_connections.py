@@ -538,7 +538,7 @@ class ASGITransport:
         with self.engine.lock:
             session = self.session
             if queued:
-                session.written()
+                session.outbox.commit()
             if self._flush_again or session.outbox.messages or session.drained:
                 self._flush_again = False
                 self.wake()

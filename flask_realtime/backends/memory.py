@@ -50,7 +50,7 @@ class MemoryTransport:
         if session is None or self.closed is not None or self.blocked or session.transport is not self:
             return
         messages = list(session.data_to_send(EVERYTHING))
-        session.written()
+        session.outbox.commit()
         for message in messages:
             self._receive(message)
         if session.drained:

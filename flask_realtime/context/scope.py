@@ -16,7 +16,6 @@ from ..server.dispatcher import is_async
 if TYPE_CHECKING:
     from ..server.client import Socket
     from ..server.server import Server
-    from ..types import Sid
     from .split import CURRENT, EventContext
 elif "_cv_request" in vars(flask.globals):  # not hasattr: Flask 3.2 warns of what it no longer has
     from .split import CURRENT, EventContext
@@ -60,9 +59,7 @@ class EventScope:
         "admitted",
         "app",
         "environ",
-        "namespace",
         "server",
-        "sid",
         "tears_down_async",
     )
 
@@ -70,8 +67,6 @@ class EventScope:
         self.environ: dict[str, Any] = socket.client.session.environ
         self.app: Flask = self.environ["flask.app"]
         self.server: Server = socket.client.server
-        self.sid: Sid = socket.sid
-        self.namespace: str = socket.namespace
         #: all hooks that could refuse the client have let it pass
         self.admitted: bool = False
         #: some teardown functions of the app are coroutine functions
@@ -81,16 +76,16 @@ class EventScope:
             kind.do_teardown_request is not Flask.do_teardown_request
             or kind.do_teardown_appcontext is not Flask.do_teardown_appcontext
         )
-        self._template = self._make_template()
+        self._template = self._make_template(socket)
         self._url_adapter: Any = None
 
-    def _make_template(self) -> Request:
+    def _make_template(self, socket: Socket) -> Request:
         environ = {**self.environ, "wsgi.input": BytesIO(), "wsgi.errors": sys.stderr}
         # Not populated: the environ would hold the request that holds the environ.
         request = self.app.request_class(environ, populate_request=False)
         request.json_module = self.app.json
-        request.sid = self.sid  # type: ignore[attr-defined]
-        request.namespace = self.namespace  # type: ignore[attr-defined]
+        request.sid = socket.sid  # type: ignore[attr-defined]
+        request.namespace = socket.namespace  # type: ignore[attr-defined]
         return request
 
     def request(self, message: str | None, args: list[Any]) -> Request:

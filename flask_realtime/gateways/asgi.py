@@ -24,6 +24,7 @@ from .http import (
     Reply,
     Request,
     UpgradeRequested,
+    environ_key,
     request_of,
 )
 
@@ -419,8 +420,7 @@ def _key_of(name: bytes) -> str | None:
     """What the environ calls a header."""
     if b"_" in name:
         return None  # it would pass for the header with a hyphen, which a proxy may have checked
-    key = name.decode("latin-1").upper().replace("-", "_")
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+    return environ_key(name.decode("latin-1"))
 
 
 _known_key_of = lru_cache(maxsize=256)(_key_of)

@@ -36,6 +36,7 @@ __all__ = [
     "Reply",
     "Request",
     "UpgradeRequested",
+    "environ_key",
     "render_response",
     "request_of",
 ]
@@ -124,7 +125,7 @@ def request_of(environ: dict[str, Any]) -> Request:
     """The request that a WSGI environ describes."""
 
     def header(name: str) -> str | None:
-        value = environ.get(_environ_key(name))
+        value = environ.get(_known_environ_key(name))
         return None if value is None else str(value)
 
     length = environ.get("CONTENT_LENGTH") or None
@@ -140,11 +141,14 @@ def request_of(environ: dict[str, Any]) -> Request:
     )
 
 
-@cache
-def _environ_key(name: str) -> str:
-    """Where a WSGI environ has a header, of the few that are asked for."""
+def environ_key(name: str) -> str:
+    """What a WSGI environ calls a header."""
     key = name.upper().replace("-", "_")
     return key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}"
+
+
+#: for the few that are asked for
+_known_environ_key = cache(environ_key)
 
 
 @cache

@@ -271,11 +271,7 @@ class Inbox:
         self.running -= 1
         self._engine.handlers_running -= 1
         if turn == self._turn:
-            self._pace_here = None
-            if self.queue:
-                self._start_turn()
-            else:
-                self._rest()
+            self._end_turn()
         elif pace is not None:
             pace.held_up()  # it has used up the patience
 
@@ -341,11 +337,14 @@ class Inbox:
         with self._engine.lock:
             self._count_finished()
             if turn == self._turn:
-                self._pace_here = None
-                if self.queue:
-                    self._start_turn()
-                else:
-                    self._rest()
+                self._end_turn()
+
+    def _end_turn(self) -> None:
+        self._pace_here = None
+        if self.queue:
+            self._start_turn()
+        else:
+            self._rest()
 
     def _count_finished(self) -> None:
         self.running -= 1

@@ -151,17 +151,13 @@ class Session:
     # The websocket as transport
 
     def data_to_send(self, max_bytes: int) -> list[Message]:
-        """What the websocket is to write now; followed by :meth:`written`.
+        """What the websocket is to write now; followed by :meth:`.Outbox.commit`.
 
         The list is the queue itself: encode it before the lock is released.
         """
         if self.poll is not None:
             return []  # released, but not written yet; poll_written() wakes us
         return self._collect(max_bytes) if self.protocol.ping_queued else self.outbox.take(max_bytes)
-
-    def written(self) -> None:
-        """What :meth:`data_to_send` gave has been written whole."""
-        self.outbox.commit()
 
     @property
     def drained(self) -> bool:
