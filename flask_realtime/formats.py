@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .config import ServerConfig
-    from .protocol.socketio.plain import Default
+    from .protocol.socketio.simplifier import Default
 
 __all__ = ["make_serializer"]
 

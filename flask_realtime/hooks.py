@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .context.http_answers import refuses
 from .exceptions import EventRefusedError
 from .server.dispatcher import check_handler, is_async
-from .server.inbox import FAILURE, awaited, completed, in_thread
+from .server.work import FAILURE, awaited, completed, in_thread
 
 if TYPE_CHECKING:
     from .context import EventScope

@@ -13,7 +13,7 @@ from .context.http_answers import original
 from .exceptions import EventRefusedError
 from .server.dispatcher import RESERVED_EVENTS, fitted, is_async
 from .server.handling import NOT_HANDLED
-from .server.inbox import awaited, in_thread
+from .server.work import awaited, in_thread
 from .types import AckCallback, Handler, Room, Sid
 
 if TYPE_CHECKING:

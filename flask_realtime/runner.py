@@ -13,7 +13,7 @@ from .context.http_answers import check, is_refusal, refusal
 from .context.sessions import SAVED_SESSION
 from .exceptions import EventRefusedError
 from .hooks import HookedCall
-from .server.inbox import awaited, completed, in_thread
+from .server.work import awaited, completed, in_thread
 from .types import Handler
 
 if TYPE_CHECKING:

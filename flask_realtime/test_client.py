@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .protocol.socketio import Packet, PacketType
-from .server.inbox import completed
+from .server.work import completed
 from .testing.connection import Connection, QueryString
 from .types import DisconnectReason
 

@@ -82,7 +82,7 @@ class Loop:
         self._deadlines = DeadlineHeap()
         # Who leads, and where the turn stands: what was read, and what it has brought to be run.
         self._leader: object = None
-        self._thread = 0
+        self._led_by = 0
         self._events: deque[tuple[Connection | None, int]] = deque()
         self._runs: deque[Run] = deque()
         self._reading = False
@@ -148,7 +148,7 @@ class Loop:
 
     def take(self, run: Run) -> bool:
         """Have ``run`` done after what is just being read; False where nothing is, in this thread."""
-        if self._reading and get_ident() == self._thread:
+        if self._reading and get_ident() == self._led_by:
             self._runs.append(run)
             return True
         return False
@@ -176,7 +176,7 @@ class Loop:
     def run(self) -> None:
         """Turn until stopped, or until somebody else leads the loop."""
         leader = self._leader = object()
-        self._thread = get_ident()
+        self._led_by = get_ident()
         if self._supervisor is None and self._supervise is not None:
             self._supervisor = self._supervise(self)
         try:

@@ -13,11 +13,12 @@ from ..protocol.errors import RemoteProtocolError
 from ..protocol.socketio import Packet, PacketType
 from ..types import DisconnectReason, Room
 from .acks import PendingAcks
-from .inbox import MAX_BACKLOG, RESUME_AT, Inbox, Work
+from .inbox import MAX_BACKLOG, RESUME_AT, Inbox
 from .logs import short
 from .message import Message
 from .outbox import Outbox
 from .pace import Pace
+from .work import Work
 
 if TYPE_CHECKING:
     from .server import Server

@@ -18,9 +18,10 @@ from ..protocol.socketio import JSONSerializer, MsgpackSerializer, Packet, Packe
 from ..types import AckCallback, Room, Sid, Target
 from .acks import AckReceiver, PendingAcks
 from .dispatcher import is_async
-from .inbox import FAILURE, AsyncWork, Inbox, completed
+from .inbox import Inbox
 from .message import Message
 from .outgoing import JSON, MSGPACK, Outgoing, form_of
+from .work import FAILURE, AsyncWork, completed
 
 if TYPE_CHECKING:
     from .client import Socket

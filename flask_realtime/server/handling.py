@@ -13,10 +13,10 @@ from ..protocol.socketio import Packet, PacketEncoder, PacketType
 from ..types import DisconnectReason, Sid
 from .client import Client, Socket, SocketState
 from .dispatcher import RESERVED_EVENTS, Dispatcher, Match, is_async
-from .inbox import FAILURE, AsyncWork, Work, awaited, completed
 from .logs import short
 from .message import Message
 from .pace import Pace
+from .work import FAILURE, AsyncWork, Work, awaited, completed
 
 if TYPE_CHECKING:
     from ..adapters import Adapter
@@ -149,7 +149,7 @@ class HandlingServer:
 
         :param run: is called with ``socket``, ``about`` and the function that handles it, if it is one.
         """
-        match = self.dispatcher.find(socket.namespace, event)
+        match: Match | None = self.dispatcher.find(socket.namespace, event)
         pace = NO_HANDLER
         if match is not None:
             if match.is_async:

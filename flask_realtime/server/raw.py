@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..types import DisconnectReason
 from .dispatcher import is_async, positional_capacity
-from .inbox import FAILURE, AsyncWork, Inbox, Work, completed
+from .inbox import Inbox
 from .message import Message
 from .pace import Pace
 from .tracing import make_engine
+from .work import FAILURE, AsyncWork, Work, completed
 
 if TYPE_CHECKING:
     from ..config import ServerConfig

@@ -17,10 +17,10 @@ from .client import Client, Socket, SocketState
 from .cluster import Cluster
 from .dispatcher import Dispatcher, is_async
 from .handling import HandlingServer, Runner
-from .inbox import FAILURE, AsyncWork, completed
 from .message import Message
 from .pace import Pace
 from .tracing import make_engine
+from .work import FAILURE, AsyncWork, completed
 
 if TYPE_CHECKING:
     from ..adapters import Adapter

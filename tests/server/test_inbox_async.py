@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from flask_realtime.server.inbox import ASYNC_BURST, PAUSE_AT, AsyncWork, Inbox
+from flask_realtime.server.inbox import ASYNC_BURST, PAUSE_AT, Inbox
+from flask_realtime.server.work import AsyncWork
 
 
 class Lock:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from flask_realtime.protocol.errors import RemoteProtocolError, excerpt
-from flask_realtime.protocol.socketio.plain import BINARY, Default, Simplifier
+from flask_realtime.protocol.socketio.simplifier import BINARY, Default, Simplifier
 
 Slot = tuple[Any, Any, int]
 """Where an attachment goes: the list or dict, its index or key, the attachment's number."""

@@ -13,8 +13,8 @@ import msgspec
 
 from flask_realtime.protocol.errors import RemoteProtocolError
 from flask_realtime.protocol.socketio.binary import extract_binary, simplify
-from flask_realtime.protocol.socketio.plain import Default, no_default
 from flask_realtime.protocol.socketio.rules import MAX_DEPTH
+from flask_realtime.protocol.socketio.simplifier import Default, no_default
 
 
 class JSONCodec(Protocol):

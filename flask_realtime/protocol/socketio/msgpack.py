@@ -16,13 +16,13 @@ import msgspec
 
 from flask_realtime.protocol.errors import RemoteProtocolError, excerpt
 from flask_realtime.protocol.socketio.packet import EncodedPacket, Packet, PacketType
-from flask_realtime.protocol.socketio.plain import Default, Simplifier, no_default
 from flask_realtime.protocol.socketio.rules import (
     MAX_DEPTH,
     check_namespace,
     check_packet,
     read_namespace,
 )
+from flask_realtime.protocol.socketio.simplifier import Default, Simplifier, no_default
 from flask_realtime.protocol.socketio.unsendable import FAILURES, explain
 
 if TYPE_CHECKING:

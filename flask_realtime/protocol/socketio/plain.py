@@ -1,37 +1,21 @@
-"""Data as JSON knows it, made of whatever an application emits.
+"""Data as JSON knows it, and the sight of it.
 
-Most data is plain already, which :func:`is_plain` sees at a glance. The rest goes through a
-:class:`Simplifier`, one object after the other.
+Most of what an application emits is plain already, which :func:`is_plain` sees at a glance. The rest goes
+through a :class:`.Simplifier`, one object after the other.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
-
-import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-Default = Callable[[Any], Any]
-"""Makes something simpler of an object that JSON has no form for; a ``TypeError`` where it can't.
+LEAVES = frozenset((str, int, float, bool, type(None)))
+"""The types of JSON that hold nothing."""
 
-It is what the standard library's ``json.dumps`` takes as ``default``.
-"""
-
-BINARY = (bytes, bytearray, memoryview)
-"""The types that are sent as binary data."""
-
-_LEAVES = frozenset((str, int, float, bool, type(None)))
 #: From here on, to have C look at all types first costs less than it saves.
 _MANY = 8
-_VALUES = (datetime, date, time, timedelta, UUID, Decimal)
 
 
 def is_plain(items: Collection[Any]) -> bool:
@@ -41,125 +25,21 @@ def is_plain(items: Collection[Any]) -> bool:
 
     :raises RecursionError: where the data refers to itself.
     """
-    if len(items) > _MANY and _LEAVES.issuperset(map(type, items)):
+    if len(items) > _MANY and LEAVES.issuperset(map(type, items)):
         return True
     for item in items:
         kind = type(item)
-        if kind in _LEAVES:
+        if kind in LEAVES:
             continue
         if kind is dict:
             for key, value in item.items():
                 if type(key) is not str:
                     return False
                 kind = type(value)
-                if kind in _LEAVES:
+                if kind in LEAVES:
                     continue
                 if not is_plain(value if kind is list else (value,)):
                     return False
         elif (kind is not list and kind is not tuple) or not is_plain(item):
             return False
     return True
-
-
-def no_default(value: Any) -> Any:
-    """A :data:`Default` that knows nothing."""
-    raise unsendable(value)
-
-
-def unsendable(value: object) -> TypeError:
-    """The error for an object that has no form in JSON."""
-    return TypeError(f"an object of type {type(value).__qualname__!r} can't be sent")
-
-
-def builtin_value(value: str | int | float) -> str | int | float:
-    """The plain value of an instance of a subclass of ``str``, ``int`` or ``float``.
-
-    Flask's ``Markup`` and NumPy's ``float64`` are such, and so are many enums.
-    """
-    if isinstance(value, str):
-        return str.__str__(value)
-    return int.__int__(value) if isinstance(value, int) else float.__float__(value)
-
-
-class Simplifier(ABC):
-    """Makes plain data of one packet's data. The application's own objects stay as they are.
-
-    What an object becomes is decided in this order: dicts, lists, tuples and binary data; subclasses of
-    ``str``, ``int`` and ``float``, as the standard library's ``json`` takes them; then whatever ``default``
-    knows; then sets, enums, msgspec's Structs, dataclasses and attrs classes, dates and times, UUIDs and
-    Decimals, as msgspec writes them.
-    """
-
-    __slots__ = ("_default",)
-
-    def __init__(self, default: Default) -> None:
-        self._default = default
-
-    @abstractmethod
-    def binary(self, value: bytes | bytearray | memoryview) -> Any:
-        """What stands for binary data."""
-
-    def simplify(self, value: Any) -> Any:
-        """Plain data for ``value``.
-
-        :raises TypeError: for an object that can't be sent.
-        :raises RecursionError: where the data refers to itself.
-        """
-        if type(value) in _LEAVES:
-            return value
-        if isinstance(value, dict):
-            return self.mapping(value)
-        if isinstance(value, (list, tuple)):
-            return [self.simplify(item) for item in value]
-        if isinstance(value, BINARY):
-            return self.binary(value)
-        if isinstance(value, (str, int, float)):
-            return self.simplify(builtin_value(value))
-        return self.other(value)
-
-    def mapping(self, value: dict[Any, Any]) -> dict[str, Any]:
-        """A dict with strings as keys."""
-        return {
-            key if type(key) is str else self._key(key): self.simplify(item) for key, item in value.items()
-        }
-
-    def _key(self, key: Any) -> str:
-        """The text of a key, which is that of the standard library's ``json`` where it has one."""
-        if isinstance(key, str):
-            return str.__str__(key)
-        if key is None:
-            return "null"
-        if isinstance(key, bool):
-            return "true" if key else "false"
-        if isinstance(key, (int, float)):
-            return repr(builtin_value(key))
-        simple = None if isinstance(key, (*BINARY, tuple, frozenset)) else Simplifier.other(self, key)
-        if simple is None or type(simple) not in _LEAVES:
-            raise TypeError(f"a key of type {type(key).__qualname__!r} can't be sent")
-        return self._key(simple)
-
-    def other(self, value: Any) -> Any:
-        """Plain data for an object of none of JSON's types."""
-        try:
-            simpler = self._default(value)
-        except TypeError:
-            simpler = self._as_msgspec_writes_it(value)
-        return self.simplify(simpler)
-
-    def _as_msgspec_writes_it(self, value: Any) -> Any:
-        if isinstance(value, (set, frozenset)):
-            return list(value)
-        if isinstance(value, Enum):
-            return value.value
-        if isinstance(value, _VALUES):
-            return msgspec.to_builtins(value, enc_hook=no_default)
-        # What is in a record is left to us, for `default` may have its own way to write it.
-        return msgspec.to_builtins(value, builtin_types=(*BINARY, *_VALUES), enc_hook=self._in_record)
-
-    def _in_record(self, value: Any) -> Any:
-        if isinstance(value, (str, int, float)):
-            return builtin_value(value)
-        try:
-            return self._default(value)
-        except TypeError as error:
-            raise unsendable(value) from error

@@ -8,7 +8,7 @@ from flask_realtime.protocol.socketio.decoder import Decoder
 from flask_realtime.protocol.socketio.encoder import Encoder
 from flask_realtime.protocol.socketio.json import MsgspecJSON
 from flask_realtime.protocol.socketio.msgpack import MsgpackDecoder, MsgpackEncoder
-from flask_realtime.protocol.socketio.plain import Default, no_default
+from flask_realtime.protocol.socketio.simplifier import Default, no_default
 
 if TYPE_CHECKING:
     from flask_realtime.protocol.socketio.json import JSONCodec
