@@ -12,6 +12,7 @@ import msgspec
 
 from . import report, runner
 from .cells import CELLS, QUICK, SIZES, Cell, Plan, plan, within
+from .compiled import compiled, install
 from .errors import BenchmarkError
 from .procfs import allow_descriptors, open_files
 from .progress import say
@@ -20,6 +21,7 @@ from .servers import ROOT, SERVERS, Server, missing
 
 FOLDER = ROOT / "build" / "benchmarks"
 RESULTS = "results.json"
+COMPILED = ROOT / "build" / "benchmarks-compiled"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +44,8 @@ def _run(options: argparse.Namespace) -> int:
     runner.check_machine()
     allow_descriptors()
     chosen = _plan(options)
+    if options.compiled:
+        install(COMPILED)
     results = runner.new_results(chosen)
     folder = report.IMAGES if options.docs else options.out
     try:
@@ -57,6 +61,8 @@ def _plan(options: argparse.Namespace) -> Plan:
     servers = [server for server in chosen if _installed(server)]
     if not servers:
         raise BenchmarkError("none of the servers is installed")
+    if options.compiled:
+        servers = [compiled(server, COMPILED) for server in servers]
     keys = options.cells or (QUICK if options.quick else tuple(CELLS))
     repeats = options.repeats or (1 if options.quick else 3)
     return _fitting(plan(servers, keys, repeats, quick=options.quick))
@@ -137,6 +143,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cells", type=_cells, metavar="A,B", help=f"some only, of {', '.join(CELLS)}")
     names = ", ".join(server.key for server in SERVERS)
     parser.add_argument("--servers", type=_servers, metavar="A,B", help=f"some only, of {names}")
+    parser.add_argument(
+        "--compiled",
+        action="store_true",
+        help="measure what a wheel holds, not the source (see setup.py)",
+    )
     _add_output(parser)
     commands = parser.add_subparsers(title="other commands", metavar="")
     plot = commands.add_parser("plot", help="draw plots and tables again, from the values of a run")

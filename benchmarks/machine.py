@@ -40,14 +40,19 @@ def _processor() -> str:
     return platform.machine()
 
 
-def versions() -> dict[str, str]:
-    """Of everything that is measured; what is not installed is left out."""
+def versions(compiled: bool) -> dict[str, str]:
+    """Of everything that is measured; what is not installed is left out.
+
+    :param compiled: the package is the compiled one.
+    """
     found = {"Python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
+    if compiled and PACKAGES[0] in found:
+        found[PACKAGES[0]] += " (compiled)"
     return found | _node_versions()
 
 

@@ -27,7 +27,8 @@ START = 3.0  # seconds that a server takes, about
 
 def new_results(plan: Plan) -> Results:
     servers = [Entrant(server.key, server.family, server.name) for server in plan.servers]
-    return Results(machine(), versions(), plan.repeats, plan.seconds, servers)
+    compiled = any(server.package is not None for server in plan.servers)
+    return Results(machine(), versions(compiled), plan.repeats, plan.seconds, servers)
 
 
 def run(plan: Plan, results: Results) -> None:

@@ -48,6 +48,7 @@ class Server:
     :param needs: modules that have to be installed.
     :param ordered: whether it promises to answer a client's events in their order.
     :param most: how many clients it can have at most, where that is known to be few.
+    :param package: the folder that holds the package it serves with; None is the source.
     """
 
     key: str
@@ -58,6 +59,7 @@ class Server:
     needs: tuple[str, ...] = ()
     ordered: bool = True
     most: int | None = None
+    package: Path | None = None
 
     def __str__(self) -> str:
         return f"{self.family}, {self.name}"
@@ -184,11 +186,12 @@ def started(server: Server, environ: Sequence[tuple[str, str]] = ()) -> Iterator
     :raises BenchmarkError: it does not start.
     """
     port = _free_port()
+    path = [str(folder) for folder in (server.package, ROOT) if folder is not None]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             server.command(port),
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **dict(server.environ), **dict(environ)},
+            cwd=path[0],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path), **dict(server.environ), **dict(environ)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

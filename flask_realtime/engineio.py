@@ -9,8 +9,8 @@ from .config import ServerConfig
 from .exceptions import UnsupportedOptionError
 from .mounting import mount
 from .run import ServerRunner
-from .server.dispatcher import check_handler
 from .server.raw import RawHandlers, RawServer
+from .server.signatures import check_handler
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -21,9 +21,9 @@ from .mounting import mount, state_of
 from .registry import AppHandlers, HandlerRegistry
 from .run import ServerRunner
 from .runner import HandlerRunner
-from .server.dispatcher import is_async
 from .server.emitter import Emitter
 from .server.server import Server
+from .server.signatures import is_async
 from .server.tracing_server import TracingServer
 from .server_api import SocketIOServer
 from .types import EVERYBODY, AckCallback, DisconnectReason, Handler, Room, Sid, Target

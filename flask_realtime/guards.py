@@ -10,7 +10,7 @@ import flask
 
 from .exceptions import EventRefusedError
 from .hooks import Hook
-from .server.dispatcher import is_async
+from .server.signatures import is_async
 
 if TYPE_CHECKING:
     from .server.ports import Backend

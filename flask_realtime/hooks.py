@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .context.http_answers import refuses
 from .exceptions import EventRefusedError
-from .server.dispatcher import check_handler, is_async
+from .server.signatures import check_handler, is_async
 from .server.work import FAILURE, awaited, completed, in_thread
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import flask
 
 from .context.http_answers import original
 from .exceptions import EventRefusedError
-from .server.dispatcher import RESERVED_EVENTS, fitted, is_async
+from .server.dispatcher import RESERVED_EVENTS
 from .server.handling import NOT_HANDLED
+from .server.signatures import fitted, is_async
 from .server.work import awaited, in_thread
 from .types import AckCallback, Handler, Room, Sid
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .hooks import Hook, Hooks, HookTable
 from .namespace import Namespace
-from .server.dispatcher import Dispatcher, check_handler, fitted
+from .server.dispatcher import Dispatcher
+from .server.signatures import check_handler, fitted
 from .types import Handler
 
 if TYPE_CHECKING:

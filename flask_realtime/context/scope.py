@@ -11,7 +11,7 @@ from flask import Flask, Request
 from flask.signals import appcontext_tearing_down, request_tearing_down
 from werkzeug.exceptions import HTTPException
 
-from ..server.dispatcher import is_async
+from ..server.signatures import is_async
 
 if TYPE_CHECKING:
     from ..server.client import Socket

@@ -114,7 +114,7 @@ class CORSPolicy:
 
 
 def _with_environ(function: Callable[..., bool]) -> Callable[..., bool]:
-    from ..server.dispatcher import positional_capacity
+    from ..server.signatures import positional_capacity
 
     if positional_capacity(function) > 1:
         return function

@@ -17,10 +17,10 @@ from ..protocol.errors import RemoteProtocolError
 from ..protocol.socketio import JSONSerializer, MsgpackSerializer, Packet, PacketType, Serializer
 from ..types import AckCallback, Room, Sid, Target
 from .acks import AckReceiver, PendingAcks
-from .dispatcher import is_async
 from .inbox import Inbox
 from .message import Message
 from .outgoing import JSON, MSGPACK, Outgoing, form_of
+from .signatures import is_async
 from .work import FAILURE, AsyncWork, completed
 
 if TYPE_CHECKING:

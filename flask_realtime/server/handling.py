@@ -12,10 +12,11 @@ from ..protocol.errors import excerpt
 from ..protocol.socketio import Packet, PacketEncoder, PacketType
 from ..types import DisconnectReason, Sid
 from .client import Client, Socket, SocketState
-from .dispatcher import RESERVED_EVENTS, Dispatcher, Match, is_async
+from .dispatcher import RESERVED_EVENTS, Dispatcher, Match
 from .logs import short
 from .message import Message
 from .pace import Pace
+from .signatures import is_async
 from .work import FAILURE, AsyncWork, Work, awaited, completed
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..types import DisconnectReason
-from .dispatcher import is_async, positional_capacity
 from .inbox import Inbox
 from .message import Message
 from .pace import Pace
+from .signatures import is_async, positional_capacity
 from .tracing import make_engine
 from .work import FAILURE, AsyncWork, Work, completed
 

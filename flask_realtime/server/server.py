@@ -15,10 +15,11 @@ from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
 from .acks import AckReceiver, PendingAcks
 from .client import Client, Socket, SocketState
 from .cluster import Cluster
-from .dispatcher import Dispatcher, is_async
+from .dispatcher import Dispatcher
 from .handling import HandlingServer, Runner
 from .message import Message
 from .pace import Pace
+from .signatures import is_async
 from .tracing import make_engine
 from .work import FAILURE, AsyncWork, completed
 

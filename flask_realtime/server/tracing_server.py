@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..protocol.errors import excerpt
 from ..protocol.socketio import Packet
-from ..types import EVERYBODY, DisconnectReason, Room, Sid, Target
+from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
 from .client import Socket
 from .server import Server
 from .tracing import TraceLog
 
 if TYPE_CHECKING:
+    from ..adapters import Adapter
     from ..config import ServerConfig
-    from .ports import AsyncEvent, Event
+    from ..protocol.socketio import Serializer
+    from .dispatcher import Dispatcher
+    from .handling import Runner
+    from .ports import AsyncEvent, Backend, Event, Link
 
 __all__ = ["TracingServer"]
 
@@ -22,9 +27,19 @@ __all__ = ["TracingServer"]
 class TracingServer(Server):
     """A server that tells what happens."""
 
-    def __init__(self, config: ServerConfig, *args: Any) -> None:
-        super().__init__(config, *args)
-        self._trace = TraceLog(config.event_logger() or self.logger, self.engine)
+    def __init__(
+        self,
+        config: ServerConfig,
+        backend: Backend,
+        adapter: Adapter[Socket],
+        serializer: Serializer,
+        dispatcher: Dispatcher,
+        runner: Runner,
+        logger: logging.Logger,
+        link: Link | None = None,
+    ) -> None:
+        super().__init__(config, backend, adapter, serializer, dispatcher, runner, logger, link)
+        self._trace = TraceLog(config.event_logger() or logger, self.engine)
 
     def _accept(self, socket: Socket) -> None:
         self._trace("client %s connected to namespace %s", socket.sid, excerpt(socket.namespace))
@@ -49,10 +64,11 @@ class TracingServer(Server):
         args: Sequence[Any],
         namespace: str = "/",
         target: Target = EVERYBODY,
-        *rest: Any,
-        **options: Any,
+        callback: AckCallback | None = None,
+        volatile: bool = False,
+        ignore_queue: bool = False,
     ) -> None:
-        super().emit(event, args, namespace, target, *rest, **options)
+        super().emit(event, args, namespace, target, callback, volatile, ignore_queue)
         self._trace("event %s to %s of namespace %s", excerpt(event), _named(target), excerpt(namespace))
 
     def emit_to(self, socket: Socket, event: str, args: Sequence[Any]) -> None:

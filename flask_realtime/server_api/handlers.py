@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 
-from ..server.dispatcher import check_handler, positional_capacity
+from ..server.signatures import check_handler, positional_capacity
 from ..types import Handler
 
 if TYPE_CHECKING:

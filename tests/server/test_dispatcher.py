@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from engine_driver import EngineClient, MakeWorld
 
-from flask_realtime.server.dispatcher import Dispatcher, positional_capacity
+from flask_realtime.server.dispatcher import Dispatcher
+from flask_realtime.server.signatures import positional_capacity
 
 
 def handler(name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask_realtime.protocol.socketio.packet import EncodedPacket, PacketType
 from flask_realtime.protocol.socketio.plain import is_plain
 from flask_realtime.protocol.socketio.rules import check_namespace
-from flask_realtime.protocol.socketio.unsendable import FAILURES, explain
+from flask_realtime.protocol.socketio.unsendable import FAILURES, raise_explained
 
 if TYPE_CHECKING:
     from flask_realtime.protocol.socketio.json import JSONCodec
@@ -54,7 +54,7 @@ class Encoder:
             else:
                 body, attachments = self._write(data)
         except FAILURES as error:
-            raise explain(packet, error, self._write) from error
+            raise_explained(packet, error, self._write)
         # Most packets are of the main namespace: events without an id, and acknowledgements.
         if packet.namespace == "/" and body and not attachments:
             if kind is _EVENT and packet.id is None:

@@ -23,7 +23,7 @@ from flask_realtime.protocol.socketio.rules import (
     read_namespace,
 )
 from flask_realtime.protocol.socketio.simplifier import Default, Simplifier, no_default
-from flask_realtime.protocol.socketio.unsendable import FAILURES, explain
+from flask_realtime.protocol.socketio.unsendable import FAILURES, raise_explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +93,7 @@ class MsgpackEncoder:
                 data = self._simplify(data)
             return EncodedPacket(None, (self._encode(_Outgoing(kind, data, namespace, packet.id)),))
         except FAILURES as error:
-            raise explain(packet, error, lambda value: self._encode(self._simplify(value))) from error
+            raise_explained(packet, error, lambda value: self._encode(self._simplify(value)))
 
 
 # Not memoryview: msgspec takes none that has gaps.

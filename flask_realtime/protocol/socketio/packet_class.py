@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from flask_realtime.protocol.errors import RemoteProtocolError, excerpt
 from flask_realtime.protocol.socketio.packet import EncodedPacket, Packet, PacketType
 from flask_realtime.protocol.socketio.rules import check_namespace, check_packet, read_namespace
-from flask_realtime.protocol.socketio.unsendable import FAILURES, explain
+from flask_realtime.protocol.socketio.unsendable import FAILURES, raise_explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +115,7 @@ class PacketClassEncoder:
         try:
             return _encoded(self._write(packet, packet.data))
         except FAILURES as error:
-            raise explain(packet, error, lambda value: self._write(packet, ["", value])) from error
+            raise_explained(packet, error, lambda value: self._write(packet, ["", value]))
 
     def _write(self, packet: Packet, data: Any) -> str | bytes | list[str | bytes]:
         # Numbers, not members of our enum: a class may write them with str().

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import reprlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from flask_realtime.protocol.socketio.packet import PacketType
 
@@ -33,10 +33,11 @@ class _Culprit(NamedTuple):
     error: Exception
 
 
-def explain(packet: Packet, error: Exception, encode: Encode) -> Exception:
-    """A better error than ``error``: of the same kind, with the path to the value and the value itself.
+def raise_explained(packet: Packet, error: Exception, encode: Encode) -> NoReturn:
+    """Raise a better error than ``error``: of the same kind, with the path to the value and the value itself.
 
     :param encode: tries to encode a value by itself, and raises one of :data:`FAILURES`.
+    :raises TypeError, ValueError: from ``error``.
     """
     culprit = _Search(encode).find(packet, error)
     what = _name(packet)
@@ -45,7 +46,8 @@ def explain(packet: Packet, error: Exception, encode: Encode) -> Exception:
     else:
         reason = str(culprit.error)
     kind = TypeError if isinstance(culprit.error, TypeError) else ValueError
-    return kind(f"{what}{culprit.path and ', ' + culprit.path}: {reason}: {_show(culprit.value)}")
+    explained = kind(f"{what}{culprit.path and ', ' + culprit.path}: {reason}: {_show(culprit.value)}")
+    raise explained from error
 
 
 def _name(packet: Packet) -> str:

@@ -45,8 +45,13 @@ def _unmask_long(data: bytes, mask: bytes) -> bytes:
     return b"".join(pieces)
 
 
-unmask: Callable[[bytes, bytes], bytes]
-try:
-    from websockets.speedups import apply_mask as unmask
-except ImportError:  # not installed, or a build without its C extension
-    unmask = unmask_with_integers
+def _fastest() -> Callable[[bytes, bytes], bytes]:
+    try:
+        from websockets.speedups import apply_mask
+    except ImportError:  # not installed, or a build without its C extension
+        return unmask_with_integers
+    in_c: Callable[[bytes, bytes], bytes] = apply_mask
+    return in_c
+
+
+unmask: Callable[[bytes, bytes], bytes] = _fastest()

@@ -287,7 +287,7 @@ def test_hostile_nesting_is_refused_in_linear_time(decoder: Decoder, filler: str
 
 def test_an_idle_decoder_is_small(codec: JSONCodec) -> None:
     idle = Decoder(codec, max_attachment_bytes=1)
-    assert sys.getsizeof(idle) <= 64
+    assert sys.getsizeof(idle) <= 72  # four attributes; compiled, one word more
     assert not hasattr(idle, "__dict__")
 
 
