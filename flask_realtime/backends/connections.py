@@ -11,7 +11,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..protocol.engineio.transitions import State
 from ..protocol.websocket import Closed, WebSocketConnection
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 __all__ = ["AnswerConnection", "PollConnection", "WebSocketTransport"]
 
-_CLOSING = State.CLOSING
+_CLOSING: Final = State.CLOSING
 
-READ_SIZE = 65536  # bytes taken from one client in a turn
-WRITE_SIZE = 262144  # bytes taken from a queue for one write
-LINGER = 2.0  # seconds
-RENDER_INLINE = 16384  # bytes of a polling payload that are made into a response on the loop's thread
+READ_SIZE: Final = 65536  # bytes taken from one client in a turn
+WRITE_SIZE: Final = 262144  # bytes taken from a queue for one write
+LINGER: Final = 2.0  # seconds
+RENDER_INLINE: Final = 16384  # bytes of a polling payload that are made into a response on the loop's thread
 
 #: the socket can't be read or written right now
-WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError)
+WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError)
 
 
 class SocketConnection:

@@ -17,7 +17,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ..server.heartbeat import DeadlineHeap, DeadlineOwner
 from ..server.ports import Scheduler
@@ -36,7 +36,7 @@ get_ident: Callable[[], int] = original("_thread", "get_ident")
 
 #: Connections that are flushed in one turn. A broadcast to ten thousand clients takes some twenty turns, and
 #: between them the loop reads, answers others and keeps deadlines.
-FLUSHED_AT_ONCE = 500
+FLUSHED_AT_ONCE: Final = 500
 
 logger: logging.Logger = logging.getLogger("flask_realtime")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..protocol.errors import RemoteProtocolError
 from ..protocol.socketio import Packet, PacketType
@@ -28,10 +28,13 @@ __all__ = ["Client", "Socket", "SocketState"]
 
 
 # An enum's members are slow to look up in the enum.
-_CONNECT, _DISCONNECT, _EVENT, _ACK = tuple(PacketType)[:4]
+_CONNECT: Final = PacketType.CONNECT
+_DISCONNECT: Final = PacketType.DISCONNECT
+_EVENT: Final = PacketType.EVENT
+_ACK: Final = PacketType.ACK
 
 #: how many namespaces that a client has left are remembered
-MAX_LEFT = 100
+MAX_LEFT: Final = 100
 
 
 class SocketState(Enum):
@@ -43,7 +46,8 @@ class SocketState(Enum):
     GONE = "gone"
 
 
-_CONNECTING, _CONNECTED = SocketState.CONNECTING, SocketState.CONNECTED
+_CONNECTING: Final = SocketState.CONNECTING
+_CONNECTED: Final = SocketState.CONNECTED
 
 
 class Socket:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..types import Handler
 from .pace import Pace
@@ -10,9 +10,9 @@ from .signatures import fitted, is_async
 
 __all__ = ["RESERVED_EVENTS", "Dispatcher", "Match"]
 
-ANY = "*"
+ANY: Final = "*"
 #: events of the connection itself; they never reach an event ``'*'``
-RESERVED_EVENTS = frozenset({"connect", "disconnect"})
+RESERVED_EVENTS: Final = frozenset({"connect", "disconnect"})
 
 
 class Match(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..exceptions import ConnectionRefusedError, EventRefusedError
 from ..protocol.errors import excerpt
@@ -31,11 +31,12 @@ __all__ = ["NOT_HANDLED", "HandlingServer", "Runner"]
 #: what a namespace object's ``trigger_event`` returns for an event that it has no handler for
 NOT_HANDLED: Any = object()
 # An enum's members are slow to look up in the enum.
-_ACK = PacketType.ACK
-_CONNECTING, _GONE = SocketState.CONNECTING, SocketState.GONE
+_ACK: Final = PacketType.ACK
+_CONNECTING: Final = SocketState.CONNECTING
+_GONE: Final = SocketState.GONE
 #: what an event takes that nobody handles
-NO_HANDLER = Pace()
-REJECTED = {"message": "Connection rejected by server"}
+NO_HANDLER: Final = Pace()
+REJECTED: Final = {"message": "Connection rejected by server"}
 
 
 class Runner(Protocol):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from .pace import LONG, Pace
 from .work import AsyncWork, Work
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["Inbox"]
 
 #: Events that may wait for one client at the very most, where it can't be left unread.
-MAX_BACKLOG = 10_000
+MAX_BACKLOG: Final = 10_000
 #: Events that may wait for one client before we stop reading from it.
-PAUSE_AT = 1000
-RESUME_AT = 500
+PAUSE_AT: Final = 1000
+RESUME_AT: Final = 500
 #: how soon to look again whether the next event may start
-PATIENCE_STEP = 0.01  # seconds
+PATIENCE_STEP: Final = 0.01  # seconds
 
 #: after how many coroutines of one client the event loop's other tasks have their turn
-ASYNC_BURST = 10
+ASYNC_BURST: Final = 10
 
 
 class _Breather:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..adapters import wire
 from ..protocol.socketio import JSONSerializer, MsgpackSerializer, Serializer
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["JSON", "MSGPACK", "Outgoing", "form_of"]
 
-JSON = "json"
-MSGPACK = "msgpack"
+JSON: Final = "json"
+MSGPACK: Final = "msgpack"
 
 
 def form_of(serializer: Serializer) -> str:

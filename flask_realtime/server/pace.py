@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = ["LONG", "Pace"]
 
 #: A run that takes longer than this may have waited for something.
-LONG = 0.001  # seconds
+LONG: Final = 0.001  # seconds
 #: how many quick runs make up for everything
-TRUST = 100
+TRUST: Final = 100
 #: how many of them a long one costs
-COST = 30
+COST: Final = 30
 
 
 class Pace:

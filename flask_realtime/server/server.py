@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..exceptions import CallTimeoutError, ClientGoneError
 from ..protocol.socketio import Packet, PacketEncoder, PacketType, Serializer
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Server"]
 
 # An enum's members are slow to look up in the enum.
-_EVENT, _CONNECTED = PacketType.EVENT, SocketState.CONNECTED
-STAYING = (SocketState.CONNECTING, SocketState.CONNECTED)
+_EVENT: Final = PacketType.EVENT
+_CONNECTED: Final = SocketState.CONNECTED
+STAYING: Final = (SocketState.CONNECTING, SocketState.CONNECTED)
 
 
 @dataclass

@@ -6,7 +6,7 @@ All methods expect the engine's lock to be held, unless they say otherwise.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..protocol.engineio.packet import PacketType, decode_text, encode_text
 from ..protocol.engineio.payload import SEPARATOR, decode_payload
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 #: packets in one polling response; python-engineio's client takes 16, a ping and a close among them
-MAX_RESPONSE_PACKETS = 14
-GOING_AWAY = 1001
+MAX_RESPONSE_PACKETS: Final = 14
+GOING_AWAY: Final = 1001
 #: no message is accepted any more
-OVER = (State.CLOSED, State.CLOSING)
-NORMAL_CLOSURE = 1000
+OVER: Final = (State.CLOSED, State.CLOSING)
+NORMAL_CLOSURE: Final = 1000
 
 
 class Session:

@@ -6,7 +6,7 @@ Source: Engine.IO protocol v4, headings "Protocol" and "Packet encoding > WebSoc
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from flask_realtime.protocol.errors import RemoteProtocolError, excerpt
 
@@ -35,7 +35,7 @@ class Packet(NamedTuple):
 
 
 # A lookup costs a fifth of PacketType(int(digit)), and knows no digits but the ASCII ones.
-_TYPE_OF_DIGIT = {str(kind.value): kind for kind in PacketType}
+_TYPE_OF_DIGIT: Final = {str(kind.value): kind for kind in PacketType}
 
 
 def decode_text(text: str) -> Packet:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flask_realtime.protocol.engineio.packet import Packet, PacketType, decode_text
 from flask_realtime.protocol.errors import RemoteProtocolError, excerpt
@@ -15,10 +15,10 @@ from flask_realtime.protocol.errors import RemoteProtocolError, excerpt
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SEPARATOR = b"\x1e"
+SEPARATOR: Final = b"\x1e"
 """The record separator between two packets of a payload."""
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
 
 def decode_payload(body: bytes, *, max_packets: int) -> list[Packet]:

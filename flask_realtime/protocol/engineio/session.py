@@ -8,7 +8,7 @@ caller asks :attr:`SessionProtocol.receives_messages` and goes on.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..errors import RemoteProtocolError, excerpt
 from .packet import Packet, PacketType
@@ -17,8 +17,8 @@ from .transitions import IllegalTransition, Input, State, next_state
 
 __all__ = ["HeartbeatTiming", "SessionProtocol", "TimedOut"]
 
-PING = Packet(PacketType.PING)
-PROBE_ANSWER = Packet(PacketType.PONG, "probe")
+PING: Final = Packet(PacketType.PING)
+PROBE_ANSWER: Final = Packet(PacketType.PONG, "probe")
 
 
 class HeartbeatTiming(NamedTuple):
@@ -37,7 +37,7 @@ class TimedOut(NamedTuple):
     closing: bool = False
 
 
-NOTHING = TimedOut()
+NOTHING: Final = TimedOut()
 
 
 class SessionProtocol:

@@ -6,7 +6,7 @@ Source: Socket.IO protocol v5, heading "Packet encoding > Format".
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flask_realtime.protocol.errors import RemoteProtocolError, excerpt
 from flask_realtime.protocol.socketio.binary import find_slots
@@ -24,23 +24,26 @@ if TYPE_CHECKING:
     from flask_realtime.protocol.socketio.binary import Slot
     from flask_realtime.protocol.socketio.json import JSONCodec
 
-_EVENT = PacketType.EVENT
+_EVENT: Final = PacketType.EVENT
 
 # The binary types differ from the plain ones on the wire only.
-_TYPE_OF_DIGIT = {str(kind.value): kind for kind in PacketType} | {"5": PacketType.EVENT, "6": PacketType.ACK}
+_TYPE_OF_DIGIT: Final = {str(kind.value): kind for kind in PacketType} | {
+    "5": PacketType.EVENT,
+    "6": PacketType.ACK,
+}
 
 # Every level of nesting takes two characters: what is shorter is not too deep, or no JSON.
-_SURELY_FLAT = 2 * MAX_DEPTH
+_SURELY_FLAT: Final = 2 * MAX_DEPTH
 
 # Where the data of an event begins at the latest: an id of up to 15 digits is below MAX_ACK_ID.
-_SHORT_ID = 18
+_SHORT_ID: Final = 18
 
 # <type>[<attachments>-][<namespace>,][<id>]; the binary types, and no others, have a number of attachments.
 # [0-9] and not \d, which knows the digits of every script; the numbers are bounded, so int() is cheap.
-_HEADER = re.compile(r"(?:([0-4])|([56])([0-9]{1,6})-)(?:(/[^,]*)(?:,|\Z))?([0-9]{1,17})?")
+_HEADER: Final = re.compile(r"(?:([0-4])|([56])([0-9]{1,6})-)(?:(/[^,]*)(?:,|\Z))?([0-9]{1,17})?")
 
 # RFC 6455, section 7.4.1: a message too big to process.
-_TOO_BIG = 1009
+_TOO_BIG: Final = 1009
 
 
 class Decoder:

@@ -5,7 +5,7 @@ Source: Socket.IO protocol v5, heading "Packet encoding > Format".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flask_realtime.protocol.socketio.packet import EncodedPacket, PacketType
 from flask_realtime.protocol.socketio.plain import is_plain
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from flask_realtime.protocol.socketio.json import JSONCodec
     from flask_realtime.protocol.socketio.packet import Packet
 
-_EVENT = PacketType.EVENT
-_ACK = PacketType.ACK
-_DIGIT = {kind: str(kind.value) for kind in PacketType}
-_PLAIN_TYPE = {PacketType.BINARY_EVENT: _EVENT, PacketType.BINARY_ACK: _ACK}
+_EVENT: Final = PacketType.EVENT
+_ACK: Final = PacketType.ACK
+_DIGIT: Final = {kind: str(kind.value) for kind in PacketType}
+_PLAIN_TYPE: Final = {PacketType.BINARY_EVENT: _EVENT, PacketType.BINARY_ACK: _ACK}
 
 
-_NONE: tuple[bytes, ...] = ()
+_NONE: Final[tuple[bytes, ...]] = ()
 
 # Half the time of EncodedPacket(...), which is a Python function around this.
-_tuple = tuple.__new__
+_tuple: Final = tuple.__new__
 
 
 class Encoder:

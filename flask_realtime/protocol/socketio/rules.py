@@ -5,7 +5,7 @@ Source: Socket.IO protocol v5, heading "Exchange protocol"; the reserved names a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flask_realtime.protocol.errors import RemoteProtocolError, excerpt
 from flask_realtime.protocol.socketio.packet import PacketType
@@ -14,20 +14,23 @@ if TYPE_CHECKING:
     from flask_realtime.protocol.socketio.packet import Packet
 
 # An enum's members are slow to look up in the enum.
-_CONNECT, _DISCONNECT, _EVENT, _ACK = tuple(PacketType)[:4]
+_CONNECT: Final = PacketType.CONNECT
+_DISCONNECT: Final = PacketType.DISCONNECT
+_EVENT: Final = PacketType.EVENT
+_ACK: Final = PacketType.ACK
 
-RESERVED_EVENTS = frozenset(
+RESERVED_EVENTS: Final = frozenset(
     ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
 )
 """Names that stand for something that happened here: no client may run those handlers."""
 
-MAX_ACK_ID = 2**53
+MAX_ACK_ID: Final = 2**53
 """The largest acknowledgement id: up to here a JavaScript number is exact."""
 
-MAX_NAMESPACE_LENGTH = 200
+MAX_NAMESPACE_LENGTH: Final = 200
 """The longest name of a namespace that a client may ask for, in characters."""
 
-MAX_DEPTH = 100
+MAX_DEPTH: Final = 100
 """How many lists and objects a client may put into each other, counting the list of arguments."""
 
 

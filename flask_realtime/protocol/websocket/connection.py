@@ -14,7 +14,7 @@ texts that arrive whole, and they are read in one short loop.
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from flask_realtime.protocol.errors import RemoteProtocolError
 
@@ -40,14 +40,14 @@ from .frames import (
 )
 from .masking import unmask
 
-MIN_DEFLATE_SIZE = 64
+MIN_DEFLATE_SIZE: Final = 64
 """Bytes. Shorter messages are sent as they are: compressing costs more than it saves."""
 
 # Plain ints: the hot path compares with them, and an enum's members are slow to look up.
-_TEXT = int(Opcode.TEXT)
-_BINARY = int(Opcode.BINARY)
-_CONTINUATION = int(Opcode.CONTINUATION)
-_WHOLE_TEXT = FIN | _TEXT
+_TEXT: Final = int(Opcode.TEXT)
+_BINARY: Final = int(Opcode.BINARY)
+_CONTINUATION: Final = int(Opcode.CONTINUATION)
+_WHOLE_TEXT: Final = FIN | _TEXT
 
 
 class State(Enum):
@@ -59,7 +59,9 @@ class State(Enum):
     CLOSED = "closed"
 
 
-_OPEN, _CLOSING, _CLOSED = State
+_OPEN: Final = State.OPEN
+_CLOSING: Final = State.CLOSING
+_CLOSED: Final = State.CLOSED
 
 
 class Closed(NamedTuple):

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct
+from typing import Final
 
 from flask_realtime.protocol.errors import RemoteProtocolError
 
-FIN = 0x80
-RSV1 = 0x40
-RSV = 0x70
-MASKED = 0x80
-CONTROL = 0x08
+FIN: Final = 0x80
+RSV1: Final = 0x40
+RSV: Final = 0x70
+MASKED: Final = 0x80
+CONTROL: Final = 0x08
 """The bit of an opcode that makes it a control frame."""
 
-MAX_CONTROL_PAYLOAD = 125
+MAX_CONTROL_PAYLOAD: Final = 125
 """Bytes. The same number is the longest payload with a length of 7 bits."""
 
 
@@ -54,12 +55,12 @@ class CloseCode(IntEnum):
     BAD_GATEWAY = 1014
 
 
-OPCODES = frozenset(Opcode)
+OPCODES: Final = frozenset(Opcode)
 
-_TEXT_HEADERS = [bytes((FIN | Opcode.TEXT, length)) for length in range(MAX_CONTROL_PAYLOAD + 1)]
-_SHORT = Struct("!BBH")
-_LONG = Struct("!BBQ")
-_CODE = Struct("!H")
+_TEXT_HEADERS: Final = [bytes((FIN | Opcode.TEXT, length)) for length in range(MAX_CONTROL_PAYLOAD + 1)]
+_SHORT: Final = Struct("!BBH")
+_LONG: Final = Struct("!BBQ")
+_CODE: Final = Struct("!H")
 
 
 def valid_close_code(code: int) -> bool:
