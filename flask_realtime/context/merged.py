@@ -40,7 +40,7 @@ class EventContext(EventPart, AppContext):  # type: ignore[override]
         self.socket = socket
         self._message = message
         self._args = args
-        self._request: Request = scope.request(message, args)
+        self._request: Request = scope.request(socket, message, args)
         self._session: SessionMixin | None = None
         self._flashes: list[tuple[str, str]] | None = None
         self._after_request_functions: list[Any] = []

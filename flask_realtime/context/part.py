@@ -30,7 +30,7 @@ class EventPart:
     @property
     def url_adapter(self) -> Any:
         """The URLs of the connection's request, for ``url_for``."""
-        return self.scope.url_adapter
+        return self.scope.url_adapter(self.socket)
 
     @property
     def opened_session(self) -> SessionMixin | None:

@@ -33,11 +33,12 @@ KEPT_KEYS = frozenset(
 
 def slim_environ(app: Flask, environ: dict[str, Any]) -> dict[str, Any]:
     """What is kept of a handshake's environ: the request as text, and what the app's middlewares added."""
-    # Keys are interned: ten thousand clients share them.
+    # Keys are interned: ten thousand clients share them. Those of CGI, which are most, are in capitals.
+    intern = sys.intern
     kept = {
-        sys.intern(key): value
+        intern(key): value
         for key, value in environ.items()
-        if not key.startswith(SERVER_KEYS) or key in KEPT_KEYS
+        if key < "a" or not key.startswith(SERVER_KEYS) or key in KEPT_KEYS
     }
     kept["flask.app"] = app
     return kept
@@ -76,21 +77,26 @@ class EventScope:
             kind.do_teardown_request is not Flask.do_teardown_request
             or kind.do_teardown_appcontext is not Flask.do_teardown_appcontext
         )
-        self._template = self._make_template(socket)
+        # Made when a handler first asks for it: many never do.
+        self._template: Request | None = None
         self._url_adapter: Any = None
 
-    def _make_template(self, socket: Socket) -> Request:
+    def _template_for(self, socket: Socket) -> Request:
+        """The connection's request; the socket is not kept, for it keeps this."""
+        if self._template is not None:
+            return self._template
         environ = {**self.environ, "wsgi.input": BytesIO(), "wsgi.errors": sys.stderr}
         # Not populated: the environ would hold the request that holds the environ.
         request = self.app.request_class(environ, populate_request=False)
         request.json_module = self.app.json
         request.sid = socket.sid  # type: ignore[attr-defined]
         request.namespace = socket.namespace  # type: ignore[attr-defined]
+        self._template = request
         return request
 
-    def request(self, message: str | None, args: list[Any]) -> Request:
+    def request(self, socket: Socket, message: str | None, args: list[Any]) -> Request:
         """A copy of the connection's request, for one event."""
-        template = self._template
+        template = self._template_for(socket)
         request = object.__new__(type(template))
         request.__dict__.update(template.__dict__)
         request.event = {"message": message, "args": tuple(args)}  # type: ignore[attr-defined]
@@ -108,14 +114,14 @@ class EventScope:
             or self._overrides_teardown
         )
 
-    @property
-    def url_adapter(self) -> Any:
+    def url_adapter(self, socket: Socket) -> Any:
         """For ``url_for``; made when first asked for."""
         if self._url_adapter is None:
+            template = self._template_for(socket)
             try:
-                self._url_adapter = self.app.create_url_adapter(self._template)
+                self._url_adapter = self.app.create_url_adapter(template)
             except HTTPException as e:
-                self._template.routing_exception = e
+                template.routing_exception = e
         return self._url_adapter
 
 

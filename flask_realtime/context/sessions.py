@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flask.sessions import SessionMixin
+from flask import Request
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from werkzeug.http import parse_cookie
 
 if TYPE_CHECKING:
-    from flask import Request, Response
+    from flask import Flask, Response
 
     from .part import EventPart
 
@@ -54,7 +55,11 @@ class ManagedSessions:
 
     def begin(self, context: EventPart) -> None:
         # Now, not when a handler asks: it is the session as it was when the client came.
-        self.open(context)
+        environ = context.scope.environ
+        if "HTTP_COOKIE" in environ or not _is_in_cookie(context.app):
+            self.open(context)
+        else:
+            environ.setdefault(SAVED_SESSION, ManagedSession())  # what Flask would find in no cookie
 
     def open(self, context: EventPart) -> SessionMixin:
         environ = context.scope.environ
@@ -94,6 +99,12 @@ class SharedSessions:
                 self._said = True
                 event = getattr(context.request, "event", {}).get("message")
                 self._logger.warning(LOST, app.name, event)
+
+
+def _is_in_cookie(app: Flask) -> bool:
+    """Whether sessions are Flask's own: all that there is of one is in the request's cookie."""
+    own = type(app.session_interface) is SecureCookieSessionInterface
+    return own and app.request_class.cookies is Request.cookies
 
 
 def _open(context: EventPart) -> SessionMixin:

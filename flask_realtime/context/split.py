@@ -54,7 +54,7 @@ class EventContext(EventPart, RequestContext, AppContext):  # type: ignore[misc,
     def request(self) -> Request:  # type: ignore[override]
         request = self._request
         if request is None:
-            request = self._request = self.scope.request(self._message, self._args)
+            request = self._request = self.scope.request(self.socket, self._message, self._args)
         return request
 
     @property

@@ -12,8 +12,14 @@ from acceptance import wire
 from extension.conftest import Connect
 from extension.live import SocketIOClient, serve
 from flask import Flask, current_app, g, request, session, url_for
-from flask.sessions import SecureCookieSession, SessionInterface, SessionMixin
+from flask.sessions import (
+    SecureCookieSession,
+    SecureCookieSessionInterface,
+    SessionInterface,
+    SessionMixin,
+)
 from flask.testing import FlaskClient
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound
 
 from flask_realtime import EventRefusedError, Namespace, SocketIO, emit
@@ -59,6 +65,32 @@ class TestRequest:
         expected = ["1", "red", "3", "GET", "localhost", True]
         assert client.emit("what", callback=True) == expected
         assert client.emit("what", callback=True) == expected
+
+    def test_is_made_when_a_handler_asks_for_it(
+        self, app: Flask, socketio: SocketIO, connect: Connect
+    ) -> None:
+        made: list[str] = []
+
+        class Request(flask.Request):
+            def __init__(self, environ: Any, **options: Any) -> None:
+                super().__init__(environ, **options)
+                made.append(environ["PATH_INFO"])
+
+        app.request_class = Request
+        socketio.on_event("connect", lambda: None)
+        socketio.on_event("quiet", lambda: None)
+        socketio.on_event("path", lambda: request.path)
+        socketio.on_event("url", lambda: url_for("static", filename="x"))
+        client = connect()
+        made.clear()  # what the test client's handshake has made
+        client.emit("quiet")
+        quiet = made.copy()
+        assert client.emit("path", callback=True) == "/socket.io/"
+        assert client.emit("url", callback=True) == "/static/x"
+        assert client.emit("path", callback=True) == "/socket.io/"
+        assert len(made) == 1
+        if "_cv_request" in vars(flask.globals):  # else Flask's own context has it from the start
+            assert quiet == []
 
     @pytest.mark.parametrize("transport", wire.TRANSPORTS)
     def test_of_a_real_client(self, socketio: SocketIO, url: str, transport: str) -> None:
@@ -447,6 +479,51 @@ class TestManagedSession:
         client.emit("set", "kept")
         client.disconnect()
         assert seen == ["kept"]
+
+    def test_without_a_cookie_nothing_is_opened(
+        self, connect: Connect, http: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        opened: list[Any] = []
+        open_session = SecureCookieSessionInterface.open_session
+
+        def opening(interface: Any, app: Flask, request: flask.Request) -> Any:
+            opened.append(request.headers.get("Cookie"))
+            return open_session(interface, app, request)
+
+        monkeypatch.setattr(SecureCookieSessionInterface, "open_session", opening)
+        client = connect()
+        assert client.emit("get", callback=True) == []
+        client.emit("set", "its own")
+        assert client.emit("get", callback=True) == "its own"
+        assert opened == []
+        http.get("/set/from http")
+        opened.clear()
+        assert connect(flask_test_client=http).emit("get", callback=True) == "from http"
+        assert len(opened) == 1
+
+    def test_whatever_an_apps_own_classes_find(self, app: Flask, connect: Connect) -> None:
+        class Interface(SecureCookieSessionInterface):
+            def open_session(self, app: Flask, request: flask.Request) -> SecureCookieSession:
+                return SecureCookieSession({"value": "without a cookie"})
+
+        app.session_interface = Interface()
+        assert connect().emit("get", callback=True) == "without a cookie"
+
+    def test_cookies_that_an_apps_own_request_has_elsewhere(
+        self, app: Flask, http: FlaskClient, connect: Connect
+    ) -> None:
+        http.get("/set/from a header")
+        cookie = http.get_cookie("session")
+        assert cookie is not None
+
+        class Request(flask.Request):
+            @property
+            def cookies(self) -> Any:
+                return ImmutableMultiDict({"session": self.headers["X-Session"]})
+
+        app.request_class = Request
+        client = connect(headers={"X-Session": cookie.value})
+        assert client.emit("get", callback=True) == "from a header"
 
     def test_without_a_secret_key(self, app: Flask, connect: Connect) -> None:
         app.secret_key = None
