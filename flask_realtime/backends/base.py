@@ -73,9 +73,9 @@ class LoopBackend(Coroutines, ABC):
         """The server has no response to write."""
         leave(environ)
 
-    def websocket(self, engine: Engine, environ: Any, websocket: WebSocketConnection) -> WebSocketTransport:
-        """A transport for the connection of this request; :meth:`carry_websocket` follows."""
-        if access(environ) is Access.TAKE:
+    def websocket(self, engine: Engine, how: Access, websocket: WebSocketConnection) -> WebSocketTransport:
+        """A transport for a connection that can be had so; :meth:`carry_websocket` follows."""
+        if how is Access.TAKE:
             return WebSocketTransport(self.loop(), engine, websocket)
         return WebSocketTransport(Loop(make_poller(green_hub())), engine, websocket)
 

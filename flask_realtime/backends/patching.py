@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 __all__ = ["green_hub", "native_thread", "original", "patched_by", "start_thread", "throw_into_main"]
@@ -28,6 +29,7 @@ def patched_by() -> str | None:
     return None
 
 
+@cache  # what was found before a patch is what is found behind it
 def original(module: str, name: str) -> Any:
     """An attribute of a module of the standard library, as it was before any patching; None for none."""
     gevent = sys.modules.get("gevent.monkey")

@@ -12,6 +12,7 @@ by the thread or greenlet that serves the request, for as long as the connection
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import os
 import socket
@@ -55,7 +56,7 @@ class _Found(NamedTuple):
     #: the request has a greenlet of its own, whatever ``wsgi.multithread`` says
     green: bool = False
     #: what to put in its place
-    dead_end: Callable[[], socket.socket | IO[bytes]] = dead_end
+    dead_end: Callable[[], _socket.socket | IO[bytes]] = dead_end
 
 
 def access(environ: Environ) -> Access:
@@ -87,7 +88,7 @@ def take_over(environ: Environ) -> Taken:
     """
     found = _find(environ)
     assert found is not None
-    with found.dead_end() as end:  # first: a process may be out of descriptors
+    with contextlib.closing(found.dead_end()) as end:  # first: a process may be out of descriptors
         ours = adopt(os.dup(found.sock.fileno()))
         os.dup2(end.fileno(), found.sock.fileno(), inheritable=False)
     # Only now: with nothing buffered this reads the dead end, and can't block.
@@ -115,7 +116,7 @@ def borrow(environ: Environ) -> Taken:
 
 def leave_behind(sock: socket.socket) -> None:
     """Put a dead end in the place of a server's socket."""
-    with dead_end() as end:
+    with contextlib.closing(dead_end()) as end:
         os.dup2(end.fileno(), sock.fileno(), inheritable=False)
 
 

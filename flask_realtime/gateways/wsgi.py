@@ -68,7 +68,7 @@ class WSGIBackend(Backend, Protocol):
         ...
 
     def websocket(
-        self, engine: Engine, environ: Any, websocket: WebSocketConnection
+        self, engine: Engine, how: Access, websocket: WebSocketConnection
     ) -> AttachableTransport: ...
 
     def carry_websocket(self, transport: Any, environ: Any, head: bytes) -> None: ...
@@ -308,7 +308,8 @@ class SocketMiddleware:
         start_response: StartResponse,
     ) -> Iterable[bytes]:
         engine = self.engine
-        if self.backend.access(environ) is Access.NONE:
+        how = self.backend.access(environ)
+        if how is Access.NONE:
             raise RemoteProtocolError(
                 "this web server gives no access to its sockets; use polling", code=ErrorCode.BAD_REQUEST
             )
@@ -316,7 +317,7 @@ class SocketMiddleware:
         deflate = None if upgraded else asked.handshake.deflate
         transport = self.backend.websocket(
             engine,
-            environ,
+            how,
             WebSocketConnection(
                 max_message_size=engine.config.max_http_buffer_size,
                 max_fragments=engine.config.max_fragments,
