@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -65,7 +66,7 @@ def parse_request(method: str, query_string: str, *, transports: Sequence[str]) 
     :param transports: the names of the transports that the server offers.
     :raises RemoteProtocolError: with status 400 and one of :class:`ErrorCode`.
     """
-    query = _parse_query(query_string)
+    query = _parse_query(query_string) if "sid" in query_string else _parse_handshake(query_string)
     transport = query.get("transport")
     if transport is None or transport not in transports:
         raise _refusal(ErrorCode.TRANSPORT_UNKNOWN, "Transport unknown")
@@ -84,6 +85,10 @@ def _parse_query(query_string: str) -> dict[str, str]:
     if "j" in query:
         raise _refusal(ErrorCode.BAD_REQUEST, "Bad request: JSONP polling (parameter 'j') is not supported")
     return query
+
+
+#: The handshakes of most clients are alike; of those that are not, this keeps little.
+_parse_handshake = lru_cache(8)(_parse_query)
 
 
 def _split_query(query_string: str) -> list[tuple[str, str]]:

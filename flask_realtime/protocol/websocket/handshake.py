@@ -26,6 +26,7 @@ _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LINE_BREAK = re.compile(r"[\r\n\0]")
+_SWITCHING = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 
 
 class HandshakeError(RemoteProtocolError):
@@ -64,12 +65,12 @@ class Handshake:
         :raises ValueError: a name is no token, a value holds CR, LF or NUL or
             is not latin-1.
         """
-        fields = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", self.accept)]
+        fields = [("Sec-WebSocket-Accept", self.accept)]
         if self.deflate is not None:
             fields.append(("Sec-WebSocket-Extensions", self.deflate.response_value()))
         fields.extend(headers)
-        lines = "".join(_header_line(name, value) for name, value in fields)
-        return f"HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n".encode("latin-1")
+        lines = "".join([_header_line(name, value) for name, value in fields])
+        return f"{_SWITCHING}{lines}\r\n".encode("latin-1")
 
 
 def accept_key(key: str) -> str:
@@ -80,7 +81,7 @@ def accept_key(key: str) -> str:
 def is_upgrade(headers: Headers) -> bool:
     """Does the request ask for a WebSocket? It may still be refused."""
     upgrade = headers("Upgrade")
-    return upgrade is not None and "websocket" in _tokens(upgrade)
+    return upgrade is not None and (upgrade == "websocket" or "websocket" in _tokens(upgrade))
 
 
 def check_handshake(method: str, headers: Headers, *, deflate: bool = False) -> Handshake:

@@ -43,6 +43,18 @@ def test_other_parameters_are_kept() -> None:
     assert request.query == {"EIO": "4", "transport": "polling", "token": "a b", "x": "2", "empty": ""}
 
 
+def test_the_same_again_is_the_same_again() -> None:
+    for _ in range(2):
+        request = parse_request("GET", "EIO=4&transport=websocket", transports=TRANSPORTS)
+        assert request == EngineRequest("GET", "websocket", None, {"EIO": "4", "transport": "websocket"})
+        with pytest.raises(RemoteProtocolError):
+            parse_request("POST", "EIO=4&transport=websocket", transports=TRANSPORTS)
+        with pytest.raises(RemoteProtocolError):
+            parse_request("GET", "EIO=4&transport=websocket", transports=("polling",))
+        with pytest.raises(RemoteProtocolError):
+            parse_request("GET", "EIO=4&EIO=4&transport=websocket", transports=TRANSPORTS)
+
+
 def test_a_request_is_frozen_and_small() -> None:
     request = EngineRequest("GET", "polling", None, {})
     with pytest.raises(dataclasses.FrozenInstanceError):
