@@ -226,6 +226,9 @@ class HandlingServer:
 
     def begin_disconnect(self, socket: Socket, reason: DisconnectReason) -> None:
         """A connected socket ends (the lock is held): run the disconnect handler, then forget it."""
+        if socket.client.inbox.idle and not self._handles(socket.namespace, "disconnect"):
+            self._forget(socket)
+            return
         socket.state = SocketState.DISCONNECTING
         work, pace = self._work(
             socket, "disconnect", self._run_disconnect, self._run_disconnect_async, reason.value
@@ -245,9 +248,12 @@ class HandlingServer:
         elif isinstance(error, FAILURE):
             self._failed(socket, error, "disconnect handler of namespace %r failed", socket.namespace)
         with self.engine.lock:
-            self.adapter.remove(socket)
-            socket.drop()
+            self._forget(socket)
         self._pass_on(error)
+
+    def _forget(self, socket: Socket) -> None:
+        self.adapter.remove(socket)
+        socket.drop()
 
     # Events
 

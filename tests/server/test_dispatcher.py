@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 import pytest
-from engine_driver import EngineClient, MakeWorld
+from engine_driver import EngineClient, MakeWorld, event_packet
 
 from flask_realtime.server.dispatcher import Dispatcher
 from flask_realtime.server.signatures import positional_capacity
@@ -164,6 +164,34 @@ def test_connect_and_disconnect_take_what_they_want(
     world.settle()
     assert calls[0] in ((), ({"token": 1},))
     assert calls[1] in ((), ("client disconnect",))
+
+
+def test_without_a_disconnect_handler_a_client_is_gone_at_once(make_world: MakeWorld) -> None:
+    world = make_world()
+    client = EngineClient.websocket(world).connect()
+    assert world.server.stats()["sockets"] == 1
+    client.send("41")
+    world.backend.settle()
+    assert world.server.stats()["sockets"] == 0
+    assert world.server.engine.stats()["sessions"] == 1
+
+
+def test_without_a_disconnect_handler_events_before_it_still_run(make_world: MakeWorld) -> None:
+    world = make_world(async_handlers=False)
+    seen: list[Any] = []
+
+    def first() -> None:
+        client.send("41")
+        world.backend.settle()
+        seen.append(("first", world.server.stats()["sockets"]))
+
+    world.on("first", first)
+    world.on("second", lambda: seen.append(("second", world.server.stats()["sockets"])))
+    client = EngineClient.websocket(world).connect()
+    client.send(event_packet("first"), event_packet("second"))
+    world.settle()
+    assert seen == [("first", 1), ("second", 1)]
+    assert world.server.stats()["sockets"] == 0
 
 
 def test_a_type_error_inside_a_handler_is_just_an_error(make_world: MakeWorld) -> None:
