@@ -117,9 +117,10 @@ class ModuleJSON:
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-# All ASCII characters but brackets are deleted, all brackets made square.
-_ONLY_BRACKETS = dict.fromkeys(range(128)) | {ord(c): c for c in "[]"} | {ord("{"): "[", ord("}"): "]"}
-_STEP = {"[": 1, "]": -1}
+# Of all bytes only brackets, made square, and quotes are left. In UTF-8 no other character has these bytes.
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NEITHER = bytes(set(range(256)).difference(b'[]{}"'))
+_STEP = {ord("["): 1, ord("]"): -1}
 _FEW_LEVELS = 8
 
 
@@ -136,14 +137,18 @@ def check_depth(text: str) -> None:
 def _depth(text: str) -> int:
     """How deep the brackets outside strings are nested; for what is no JSON, at least that."""
     # Every step is linear, whatever the client sent. Without its escapes a string ends at the next quote.
-    if "\\" in text:
-        text = text.replace("\\\\", "").replace('\\"', "")
-    outside = "".join(text.split('"')[::2])
-    brackets = outside.encode("ascii", "ignore").decode().translate(_ONLY_BRACKETS)
+    raw = text.encode("utf-8", "replace")  # a lone surrogate is no JSON, but that is for the parser to say
+    if b"\\" in raw:
+        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # Two quotes side by side can go: whether a bracket is in a string, an even or odd number of quotes before
+    # it says. So strings without brackets are gone, and few have any.
+    brackets = raw.translate(_SQUARE, _NEITHER).replace(b'""', b"")
+    if b'"' in brackets:
+        brackets = b"".join(brackets.split(b'"')[::2])
     # Pair by pair, from the inside: each step takes away one level, and in most data there are few. Where
     # there are many, counting is cheaper.
     for depth in range(_FEW_LEVELS):
         if not brackets:
             return depth
-        brackets = brackets.replace("[]", "")
+        brackets = brackets.replace(b"[]", b"")
     return _FEW_LEVELS + max(accumulate(map(_STEP.__getitem__, brackets)), default=0)

@@ -279,6 +279,15 @@ def test_brackets_in_strings_are_no_levels(decoder: Decoder) -> None:
     assert decoder.receive_text(text) == Packet(EVENT, "/", ["a", *tricky, [[]] * 200])
 
 
+@pytest.mark.parametrize("text", ["]", "}", '"]', "]\\", "é]", "😀]", '"]"', "", "\\", '"', "a]b"])
+def test_brackets_in_strings_close_no_levels(decoder: Decoder, text: str) -> None:
+    for escaped in (False, True):
+        string = json.dumps(text, ensure_ascii=escaped)
+        assert decoder.receive_text('2["a",' + f"[{string}," * 99 + "1" + "]" * 100) is not None
+        with pytest.raises(RemoteProtocolError, match="nested more than 100 levels"):
+            decoder.receive_text('2["a",' + f"[{string}," * 100 + "1" + "]" * 101)
+
+
 @pytest.mark.parametrize("filler", ['"', '\\"', "\\", "[", "{", "]", "[]", '"[', '[{"a":'])
 def test_hostile_nesting_is_refused_in_linear_time(decoder: Decoder, filler: str) -> None:
     with pytest.raises(RemoteProtocolError):
