@@ -146,8 +146,8 @@ class HandlingServer:
 
     def _work(
         self, socket: Socket, event: str, run: Callable[..., None], run_async: Callable[..., Any], about: Any
-    ) -> tuple[Work, Pace]:
-        """A run of an event's handler, in a thread or in the event loop, and how long it takes.
+    ) -> tuple[Work, Pace | None]:
+        """A run of an event's handler, and how long it takes; for a coroutine function that is None.
 
         :param run: is called with ``socket``, ``about`` and the function that handles it, if it is one.
         """
@@ -155,13 +155,13 @@ class HandlingServer:
         pace = NO_HANDLER
         if match is not None:
             if match.is_async:
-                return AsyncWork(run_async, socket, about, match), pace
+                return AsyncWork(run_async, socket, about, match), None
             pace = match.pace
         else:
             obj = self.dispatcher.find_namespace(socket.namespace)
             if obj is not None:
                 if obj.handles_async(event):
-                    return AsyncWork(run_async, socket, about, match), pace
+                    return AsyncWork(run_async, socket, about, match), None
                 pace = self.dispatcher.pace_of_namespace(socket.namespace, event)
         return partial(run, socket, about, match), pace
 
@@ -266,9 +266,9 @@ class HandlingServer:
         match = self.dispatcher.find(socket.namespace, event)
         if match is not None and not match.is_async:
             work: Work = partial(self._run_event, socket, packet, match)
-            pace = match.pace
+            pace: Pace | None = match.pace
         elif match is not None:
-            work, pace = AsyncWork(self._run_event_async, socket, packet, match), NO_HANDLER
+            work, pace = AsyncWork(self._run_event_async, socket, packet, match), None
         else:
             work, pace = self._work(socket, event, self._run_event, self._run_event_async, packet)
         gate = socket if socket.state is _CONNECTING else None

@@ -58,7 +58,8 @@ class Gate(Protocol):
         ...
 
 
-#: work, what may hold it back, and how long it takes; without a pace it is never done in the loop
+#: Work, what may hold it back, and how long it takes. Without a pace it is never done in the loop, and a
+#: coroutine function's has none.
 Entry = tuple[Work, Gate | None, Pace | None]
 
 
@@ -113,7 +114,7 @@ class Inbox:
 
         :param gate: asked when its turn has come; it may keep the work.
         :param size: the bytes that have brought it.
-        :param pace: how long it takes, where it may be quick.
+        :param pace: how long it takes, where it may be quick; None for a coroutine function.
         """
         queue = self.queue
         if queue is None:
@@ -156,7 +157,7 @@ class Inbox:
         self._started_at = None
         assert self.queue
         backend = self._engine.backend
-        work, _, pace = self.queue[0]
+        work, gate, pace = self.queue[0]
         asynchronous = type(work) is AsyncWork
         if self._host is not None:
             if asynchronous:
@@ -165,7 +166,7 @@ class Inbox:
                 self._host(self.run, self._turn)
         elif asynchronous:
             backend.submit_async(self._run_async, self._turn)
-        elif pace is not None and not pace.waits:
+        elif gate is None and pace is not None and not pace.waits:  # run_here() would give it back
             backend.submit_here(self, self._turn)
         else:
             backend.submit(self.run, self._turn)

@@ -86,14 +86,16 @@ class RawSession:
         """See :class:`.SessionApplication`."""
         handler = self._server.handlers.on_message
         if handler is not None:
-            self.inbox.put(self._server.work(handler, self, data), None, len(data), self._server.pace)
+            work, pace = self._server.work(handler, self, data)
+            self.inbox.put(work, None, len(data), pace)
 
     def session_closed(self, reason: DisconnectReason) -> None:
         """See :class:`.SessionApplication`."""
         handler = self._server.handlers.on_disconnect
         if handler is not None:
             args = [reason.value] if positional_capacity(handler) > 1 else []
-            self.inbox.put(self._server.work(handler, self, *args), pace=self._server.pace)
+            work, pace = self._server.work(handler, self, *args)
+            self.inbox.put(work, pace=pace)
 
     def backlog(self) -> int:
         """See :class:`.SessionApplication`."""
@@ -127,18 +129,19 @@ class RawServer:
         if self.handlers.on_connect is not None:
             # Strictly in order until it has returned.
             raw.inbox.patience = None
-            raw.inbox.put(self.work(self.handlers.on_connect, raw), pace=self.pace)
+            work, pace = self.work(self.handlers.on_connect, raw)
+            raw.inbox.put(work, pace=pace)
             raw.inbox.put(partial(self._restore_patience, raw))
         return raw
 
     def _restore_patience(self, session: RawSession) -> None:
         session.inbox.patience = self.config.patience
 
-    def work(self, handler: Callable[..., Any], session: RawSession, *args: Any) -> Work:
-        """A handler's run, in a thread or in the event loop."""
+    def work(self, handler: Callable[..., Any], session: RawSession, *args: Any) -> tuple[Work, Pace | None]:
+        """A handler's run, and how long it takes; for a coroutine function that is None."""
         if is_async(handler):
-            return AsyncWork(self._run_async, handler, session, *args)
-        return partial(self._run, handler, session, *args)
+            return AsyncWork(self._run_async, handler, session, *args), None
+        return partial(self._run, handler, session, *args), self.pace
 
     def _run(self, handler: Callable[..., Any], session: RawSession, *args: Any) -> None:
         try:

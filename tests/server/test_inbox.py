@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from flask_realtime.server.inbox import PAUSE_AT, RESUME_AT, Inbox
+from flask_realtime.server.pace import Pace
 
 
 class Lock:
@@ -35,6 +37,8 @@ class Engine:
 
     def now(self) -> float:
         return self.time
+
+    stopwatch = now
 
     def schedule(self, owner: Inbox, when: float) -> None:
         owner.scheduled_at = when
@@ -299,4 +303,79 @@ def test_what_stops_a_thread_that_has_lost_its_turn(room: Room) -> None:
     with pytest.raises(Stop):
         room.run()
     assert room.order == ["a", "b"]
+    room.check_rest()
+
+
+class HoldingGate:
+    """Holds everything back until it is opened."""
+
+    def __init__(self) -> None:
+        self.closed = True
+        self.asked = 0
+
+    def holds(self, work: Callable[[], Any], pace: Pace | None) -> bool:
+        self.asked += 1
+        return self.closed
+
+
+class Backend:
+    """Says who is to do it, and the pool does."""
+
+    def __init__(self, pool: list[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
+        self.pool = pool
+        self.here = 0
+
+    def submit(self, function: Callable[..., None], *args: Any) -> None:
+        self.pool.append((function, args))
+
+    def submit_here(self, runnable: Inbox, turn: int) -> None:
+        self.here += 1
+        assert self.here < 100, "the inbox takes back what it gives"
+        self.pool.append((runnable.run_here, (turn,)))
+
+
+@pytest.fixture
+def quick() -> Pace:
+    pace = Pace()
+    pace.record(0.0)
+    assert not pace.waits
+    return pace
+
+
+@pytest.fixture
+def quick_room() -> Room:
+    room = Room()
+    room.inbox = Inbox(room.engine, room.owner, None, 0.1)  # type: ignore[arg-type]
+    room.engine.backend = Backend(room.pool)
+    return room
+
+
+def test_what_is_quick_is_done_here(quick_room: Room, quick: Pace) -> None:
+    room = quick_room
+    for n in range(10):
+        room.inbox.put(partial(room.order.append, n), pace=quick)
+    room.run()
+    assert room.order == list(range(10))
+    assert room.engine.backend.here == 1
+    room.check_rest()
+
+
+def test_what_is_quick_may_be_held_back(quick_room: Room, quick: Pace) -> None:
+    room, gate = quick_room, HoldingGate()
+    room.inbox.put(partial(room.order.append, 1), pace=quick)
+    room.inbox.put(partial(room.order.append, "held"), gate, pace=quick)
+    room.inbox.put(partial(room.order.append, 2), pace=quick)
+    room.run()
+    assert room.order == [1, 2]
+    assert gate.asked == 1
+    room.check_rest()
+
+
+def test_what_is_quick_need_not_be_held_back(quick_room: Room, quick: Pace) -> None:
+    room, gate = quick_room, HoldingGate()
+    gate.closed = False
+    for n in range(3):
+        room.inbox.put(partial(room.order.append, n), gate, pace=quick)
+    room.run()
+    assert room.order == [0, 1, 2]
     room.check_rest()
