@@ -177,12 +177,13 @@ class Loop:
         """Turn until stopped, or until somebody else leads the loop."""
         leader = self._leader = object()
         self._led_by = get_ident()
+        leads = True
         if self._supervisor is None and self._supervise is not None:
             self._supervisor = self._supervise(self)
         try:
-            while self._leader is leader and not (self._stopped or self._abandoned):
+            while leads and self._leader is leader and not (self._stopped or self._abandoned):
                 try:
-                    self.turn()
+                    leads = self.turn()
                 except (KeyboardInterrupt, SystemExit) as interruption:
                     if patched_by() is None:
                         raise
@@ -195,7 +196,7 @@ class Loop:
                         raise
                     logger.exception("the loop's greenlet was hit; another one goes on")
         finally:
-            if self._leader is leader:
+            if leads and self._leader is leader:
                 self._close()
 
     def _close(self) -> None:
@@ -205,18 +206,23 @@ class Loop:
         self._waker.close()
         self._wakeable.close()
 
-    def turn(self, wait: bool = True) -> None:
-        """Wait once, unless told not to; then read, run what is quick, do what is due, and write."""
+    def turn(self, wait: bool = True) -> bool:
+        """Wait once, unless told not to; then read, run what is quick, do what is due, and write.
+
+        :returns: False where another thread goes on with the loop, though it may not have said so yet (by
+            :meth:`depose`).
+        """
         if not (self._events or self._runs) and not self._wait(wait):
-            return
+            return True
         if not self._read():
-            return  # somebody else goes on
+            return self._abandoned
         while self._ready:
             self._guard(self._ready.popleft())
         self._guard(self._deadlines.handle_timeouts, self._turned_at)
         self._schedulers.handle_timeouts(self._turned_at)
         if self._dirty:
             self._flush()
+        return True
 
     def _wait(self, wait: bool) -> bool:
         self._poller.breathe()

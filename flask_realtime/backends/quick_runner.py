@@ -10,7 +10,6 @@ handler.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import queue
 import threading
@@ -32,7 +31,6 @@ class QuickRunner:
         self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
         # Between the last run and the end of the thread.
         self._lock = threading.Lock()
-        self._leader: object = None
         self._supervisor: ThreadSupervisor | None = None
 
     def submit(self, run: Run) -> bool:
@@ -55,23 +53,23 @@ class QuickRunner:
             self._supervisor = supervisor
 
     def depose(self) -> None:
-        """Whoever runs them is held up: another :meth:`run` follows."""
-        self._leader = None
+        """Whoever runs them is held up: another :meth:`run` follows, and that one sees it and leaves."""
 
     def run(self) -> None:
         """Run what comes, until nothing does for a while, or until somebody else goes on."""
-        leader = self._leader = object()
-        while self._leader is leader:
+        while True:
             try:
                 run = self._runs.get(timeout=IDLE)
             except queue.Empty:
                 if self._retire():
                     return
             else:
-                self._run(run)
+                if not self._run(run):
+                    return
                 del run  # it would live until the next one comes
 
-    def _run(self, run: Run) -> None:
+    def _run(self, run: Run) -> bool:
+        """False where another thread has taken the place of this one."""
         supervisor = self._supervisor
         assert supervisor is not None
         watch = supervisor.begin(run)
@@ -80,8 +78,11 @@ class QuickRunner:
             Context().run(run[0].run_here, run[1])
         except BaseException:  # SystemExit too: one handler must not take the thread from the others
             logger.exception("error in a handler")
-        with contextlib.suppress(IndexError):  # taken over from; then the loop above has another leader
+        try:
             watch.pop()
+        except IndexError:
+            return False
+        return True
 
     def _retire(self) -> bool:
         with self._lock:

@@ -59,6 +59,38 @@ def test_one_that_is_held_up_is_taken_over(runner: QuickRunner) -> None:
     assert after.thread == "flask-realtime-loop", "who was held up does not lead any more"
 
 
+def test_who_was_held_up_leaves_however_late_its_successor_comes(
+    runner: QuickRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    held_up: list[threading.Thread] = []
+    left: list[bool] = []
+    depose = runner.depose
+
+    def wait() -> None:
+        held_up.append(threading.current_thread())
+        go.wait(PATIENCE)
+
+    def depose_late() -> None:
+        go.set()
+        held_up[0].join(PATIENCE)
+        left.append(not held_up[0].is_alive())
+        depose()
+
+    monkeypatch.setattr(quick_runner, "IDLE", 2 * PATIENCE)
+    monkeypatch.setattr(runner, "depose", depose_late)
+    waiting, behind = Work(wait), Work()
+    assert runner.submit((waiting, 1))
+    assert runner.submit((behind, 1))
+    assert behind.done.wait(2 * PATIENCE)
+    assert left == [True], "it runs nothing more"
+    assert behind.thread == "flask-realtime-loop"
+    monkeypatch.setattr(quick_runner, "IDLE", 0.2)
+    last = Work()
+    assert runner.submit((last, 1))
+    assert last.done.wait(PATIENCE)
+
+
 @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
 def test_what_it_raises_ends_nothing(
     runner: QuickRunner, error: type[BaseException], caplog: pytest.LogCaptureFixture

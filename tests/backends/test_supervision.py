@@ -173,6 +173,36 @@ def test_who_was_held_up_leaves_while_another_run_is_done(make_connection: Make)
     assert behind.thread == "flask-realtime-loop"
 
 
+def test_who_was_held_up_leaves_however_late_its_successor_comes(
+    loop: Loop, make_connection: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    leader: list[threading.Thread] = []
+    left: list[bool] = []
+    depose = loop.depose
+
+    def wait() -> None:
+        leader.append(threading.current_thread())
+        go.wait(PATIENCE)
+
+    def depose_late() -> None:
+        go.set()
+        leader[0].join(PATIENCE)
+        left.append(not leader[0].is_alive())
+        depose()
+
+    monkeypatch.setattr(loop, "depose", depose_late)
+    connection = make_connection()
+    waiting, behind = Work(wait), Work()
+    connection.bring(waiting, behind)
+    assert behind.done.wait(2 * PATIENCE)
+    assert left == [True], "two would lead the loop, and read the same connections"
+    assert behind.thread == "flask-realtime-loop"
+    later = Work()
+    connection.bring(later)
+    assert later.done.wait(PATIENCE), "nor has it closed the loop"
+
+
 def test_what_a_run_leaves_in_context_variables_is_not_for_others(make_connection: Make) -> None:
     variable = ContextVar("variable", default="nothing")
     seen: list[str] = []
