@@ -12,7 +12,9 @@ OFFICIAL: Settings = {
     "APP_CORS": "*",
     "APP_CONNECT_TIMEOUT": "1",
 }
-#: The same without a heartbeat that gets in the way of a test about something else.
+#: For the JavaScript Engine.IO client: as many pings, and time to answer them where the machine is busy.
+ENGINE_CLIENT: Settings = {**OFFICIAL, "APP_PING_TIMEOUT": "5"}
+#: The official ones without a heartbeat that gets in the way of a test about something else.
 CALM: Settings = {
     **OFFICIAL,
     "APP_PING_INTERVAL": "25",

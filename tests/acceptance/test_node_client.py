@@ -47,4 +47,5 @@ def test_formats(
 
 
 def test_engineio_client(node: str, server_pool: ServerPool, kind: ServerKind, transport: str) -> None:
-    run_file(node, "engine", server_pool.get(kind, "engine_echo", settings.OFFICIAL), TRANSPORT=transport)
+    server = server_pool.get(kind, "engine_echo", settings.ENGINE_CLIENT)
+    run_file(node, "engine", server, TRANSPORT=transport)

@@ -24,4 +24,5 @@ def test_socketio_client(node: str, server: RunningServer, transport: str) -> No
 
 
 def test_engineio_client(node: str, server_pool: ServerPool, kind: ServerKind, transport: str) -> None:
-    run_file(node, "engine", server_pool.get(kind, "engine_echo", settings.OFFICIAL), TRANSPORT=transport)
+    server = server_pool.get(kind, "engine_echo", settings.ENGINE_CLIENT)
+    run_file(node, "engine", server, TRANSPORT=transport)

@@ -10,12 +10,15 @@ async function open() {
   cleanUp(() => socket.close());
   socket.received = [];
   socket.on("message", (message) => socket.received.push(message));
+  socket.on("close", (reason) => (socket.closeReason = reason));
   await once(socket, "open");
   return socket;
 }
 
 async function receive(socket, count) {
-  await until(() => socket.received.length >= count, `${count} messages`);
+  const enough = () => socket.received.length >= count;
+  await until(() => enough() || socket.closeReason, `${count} messages`);
+  assert.ok(enough(), `${socket.received.length} of ${count} messages, then closed: ${socket.closeReason}`);
   return socket.received.splice(0, count);
 }
 
