@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 
 from ..server.engine import Engine
 from ..server.ports import Runnable, Scheduler
-from .asgi_connections import ASGITransport, HeldPoll, Receive, Send
+from .asgi_server import Receive, Send
+from .asgi_websocket import ASGITransport
 from .coroutines import AsyncFunction, Coroutines
 from .daphne_server import daphne_sender
+from .held_poll import HeldPoll
 from .pool import ThreadPools
 from .quick_runner import QuickRunner
 from .schedulers import Schedulers

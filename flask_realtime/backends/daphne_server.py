@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-__all__ = ["DaphneConnection", "daphne_sender"]
+from .asgi_server import Event, Send
 
-Event = dict[str, Any]
-Send = Callable[[Event], Awaitable[None]]
+__all__ = ["DaphneConnection", "daphne_sender"]
 
 
 def daphne_sender(send: Send) -> Send:

@@ -1,6 +1,6 @@
 """The ASGI application: requests for the socket path go to the engine, all others to the next application.
 
-Nothing here waits for a client with a thread: see :mod:`..backends.asgi_connections`.
+Nothing here waits for a client with a thread: see :mod:`..backends.asgi_server`.
 """
 
 from __future__ import annotations

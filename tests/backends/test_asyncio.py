@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from asgi_driver import eventually, play
 
-from flask_realtime.backends.asgi_connections import Bell, HeldPoll, abort_connection
+from flask_realtime.backends.asgi_server import abort_connection
 from flask_realtime.backends.asyncio import GRACE, AsyncioBackend, LoopTimer, run_backend
+from flask_realtime.backends.bell import Bell
+from flask_realtime.backends.held_poll import HeldPoll
 
 
 class Deadlines:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from asgi_driver import play
 
-from flask_realtime.backends.asgi_connections import transports_of
+from flask_realtime.backends.asgi_server import transports_of
 from flask_realtime.backends.cork import Cork
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="others have no such option")

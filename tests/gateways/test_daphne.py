@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from asgi_driver import eventually, play
 
-from flask_realtime.backends.asgi_connections import abort_connection
+from flask_realtime.backends.asgi_server import abort_connection
 from flask_realtime.backends.daphne_server import DaphneConnection, daphne_sender
 
 

@@ -1,9 +1,4 @@
-"""What an event loop does with a client's connection that an ASGI server holds: a websocket, or a poll.
-
-There is no socket to be had, only two coroutine functions: ``receive`` gives
-what the client has sent, ``send`` takes what it is to get, and waits while the
-client does not read (if the server is a good one).
-"""
+"""What an event loop does with a websocket that an ASGI server holds (see :mod:`.asgi_server`)."""
 
 from __future__ import annotations
 
@@ -15,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..protocol.websocket import CloseCode
 from ..server.logs import short
-from ..server.ports import Poll
 from ..types import DisconnectReason
+from .asgi_server import Event, Receive, Send, abort_connection, transports_of
+from .bell import Bell
 from .cork import WORTHWHILE, Cork
 from .daphne_server import DaphneConnection
 from .task_runner import TaskRunner, begin
@@ -27,15 +23,11 @@ if TYPE_CHECKING:
     from ..server.message import Message
     from ..server.session import Session
 
-__all__ = ["ASGITransport", "HeldPoll", "Receive", "Send"]
+__all__ = ["ASGITransport"]
 
 logger: logging.Logger = logging.getLogger("flask_realtime")
 
-Event = dict[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
 T = TypeVar("T")
-CallSoon = Callable[[Callable[[], object]], None]
 
 READ_MESSAGES = 100  # that the server has in store, taken from it at once
 READ_SIZE = 65536  # bytes of them
@@ -62,119 +54,6 @@ FAILURES = frozenset(
 
 #: what servers raise where the client has gone
 LOSSES = (OSError, RuntimeError)
-
-
-class Bell:
-    """Wakes the one coroutine that waits for it. Rung in the loop; a ring that nobody hears is kept."""
-
-    __slots__ = ("_loop", "_rung", "_waiter")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._rung = False
-        self._waiter: asyncio.Future[None] | None = None
-
-    def ring(self) -> None:
-        """Wake it."""
-        self._rung = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def wait(self) -> None:
-        """Until the next ring, or the last one."""
-        if not self._rung:
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        self._rung = False
-
-
-def transports_of(send: Send) -> Iterator[Any]:
-    """What a server may write a connection's bytes to, as far as it can be found.
-
-    ASGI has no word for it, but ``send`` is a method of what owns the transport (uvicorn, gunicorn), or of
-    what sends through it (hypercorn), or of our own (daphne).
-    """
-    method: Any = send
-    owner: Any = None
-    for _ in range(4):
-        owner, before = getattr(method, "__self__", None), owner
-        if owner is None or owner is before:
-            return
-        transport = getattr(getattr(owner, "writer", owner), "transport", None)
-        if transport is not None:
-            yield transport
-        method = getattr(owner, "send", None)
-
-
-def abort_connection(send: Send) -> None:
-    """Break a connection that is stuck with a client that does not read, if its transport can be found.
-
-    A server closes it only when all is written: never, and some wait for that when they stop.
-    """
-    for transport in transports_of(send):
-        for name in ("abort", "abortConnection"):  # asyncio's, Twisted's
-            if callable(abort := getattr(transport, name, None)):
-                abort()
-                return
-
-
-class HeldPoll:
-    """A long-poll that a coroutine waits with, as long as it takes.
-
-    A context manager: what it has started ends with the block.
-    """
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, call_soon: CallSoon, receive: Receive, send: Send
-    ) -> None:
-        self._bell = Bell(loop)
-        self._send = send
-        self.poll: Poll = Poll(lambda: call_soon(self._bell.ring))
-        self._loop = loop
-        self._receive = receive
-        self._watcher: asyncio.Task[None] | None = None
-        #: the client has gone
-        self.gone: bool = False
-
-    def watch(self) -> None:
-        """Notice from now on when the client goes."""
-        if self._watcher is None:
-            self._watcher = self._loop.create_task(self._watch())
-
-    async def _watch(self) -> None:
-        try:
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
-        except Exception:
-            logger.debug("a poll's connection was lost", exc_info=True)
-        self.gone = True
-        self._bell.ring()
-
-    async def write(self, response: Awaitable[None], seconds: float) -> bool:
-        """Write the response; False where the client has gone, or has not read it within ``seconds``."""
-        self.watch()
-        try:
-            await asyncio.wait_for(response, seconds)
-        except asyncio.TimeoutError:
-            abort_connection(self._send)
-            return False
-        return not self.gone
-
-    async def wait(self) -> bool:
-        """Until there is an answer; False where the client has gone before."""
-        self.watch()
-        await self._bell.wait()
-        return not self.gone
-
-    def __enter__(self) -> HeldPoll:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
 
 
 class ASGITransport:
