@@ -40,8 +40,9 @@ def test_slow_reader(url: str) -> None:
         SocketIO.connected("polling", url) as polling,
         SocketIO.connected("websocket", url, receive_buffer=65_536) as slow,
     ):
-        for _ in range(60):
-            slow.emit("big", size)
+        with contextlib.suppress(ConnectionError):  # it may be sent away before it has said all
+            for _ in range(60):
+                slow.emit("big", size)
 
         most_queued = 0
         deadline = time.monotonic() + 10
