@@ -27,6 +27,8 @@ __all__ = ["TracingServer"]
 class TracingServer(Server):
     """A server that tells what happens."""
 
+    # Each argument by its name, here and below: compiled, a method of the base class gets *args as one tuple.
+
     def __init__(
         self,
         config: ServerConfig,
