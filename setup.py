@@ -16,9 +16,9 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 #: What an event passes through. Their neighbours stay as they are for a reason: mypyc knows no limit of
-#: recursion (plain.py, simplifier.py and binary.py follow an app's data), lays out a subclass of one of C's
+#: recursion (simplifier.py and binary.py follow an app's data), lays out a subclass of one of C's
 #: classes wrongly (work.py), and its coroutine functions are not known as such (signatures.py); its objects
-#: have no weak references (engine.py), and no interpreted class can be derived from its classes (pollers.py,
+#: have no weak references (handle.py), and no interpreted class can be derived from its classes (pollers.py,
 #: clock.py, memory.py).
 COMPILED = """
     protocol/engineio/packet
@@ -27,6 +27,7 @@ COMPILED = """
     protocol/socketio/decoder
     protocol/socketio/encoder
     protocol/socketio/packet
+    protocol/socketio/plain
     protocol/socketio/rules
     protocol/socketio/serializer
     protocol/websocket/connection
@@ -35,6 +36,7 @@ COMPILED = """
     protocol/websocket/masking
     server/client
     server/dispatcher
+    server/engine
     server/handling
     server/heartbeat
     server/inbox
@@ -44,10 +46,12 @@ COMPILED = """
     server/pace
     server/server
     server/session
+    server/tracing
     server/tracing_server
     backends/connections
     backends/loop
     backends/schedulers
+    functions
 """.split()
 
 WISH = os.environ.get("FLASK_REALTIME_COMPILE", "")

@@ -260,13 +260,8 @@ class SocketIO(HandlerRegistry):
             callback = self._in_current_context(callback)
         outlet.emit(event, _values(args, data), namespace or "/", target, callback, volatile, ignore_queue)
 
-    _own_emit = emit
-
-    @property
-    def emits_itself(self) -> bool:
-        """:meth:`emit` is the one of this class: no subclass, and no test, has put another in its place."""
-        kind = type(self)
-        return kind.emit is kind._own_emit and "emit" not in self.__dict__
+    #: equal to :attr:`emit` where no subclass, and no test, has put another in its place
+    own_emit: Callable[..., None] = emit
 
     def _in_current_context(self, callback: AckCallback) -> AckCallback:
         """A callback runs in the context of the client whose event has emitted."""

@@ -95,11 +95,12 @@ def emit(
         and skip_sid is None
         and data is None
         and not (args and type(args[0]) is tuple)
-        and handled.app.extensions["socketio"].emits_itself
     ):
-        # The shortest way for what most handlers do: they answer their client.
-        handled.scope.server.emit_to(handled.socket, event, args)
-        return
+        extension: SocketIO = handled.app.extensions["socketio"]
+        if extension.emit == extension.own_emit:
+            # The shortest way for what most handlers do: they answer their client.
+            handled.scope.server.emit_to(handled.socket, event, args)
+            return
     if to is None:
         to = room
     if to is None and not broadcast:

@@ -50,7 +50,8 @@ class HandlerRunner:
         if around:
             hooked = HookedCall(around, message or "", scope)
             function = partial(hooked.run, partial(self._settle, socket, group), function)
-        sessions = self._sessions
+        override = self._socketio.manage_session_override
+        sessions = self._configured_sessions if override is None else self._sessions_of(override)
         context = EventContext(scope, sessions, socket, message, args)
         context.push()
         try:
@@ -92,7 +93,8 @@ class HandlerRunner:
         if around:
             hooked = HookedCall(around, message or "", scope)
             function = partial(hooked.run_async, partial(self._settle_async, socket, group), function)
-        sessions = self._sessions
+        override = self._socketio.manage_session_override
+        sessions = self._configured_sessions if override is None else self._sessions_of(override)
         context = EventContext(scope, sessions, socket, message, args)
         context.push()
         try:
@@ -142,11 +144,6 @@ class HandlerRunner:
             socket.scope = EventScope(socket)
         scope: EventScope = socket.scope
         return scope
-
-    @property
-    def _sessions(self) -> Sessions:
-        override = self._socketio.manage_session_override
-        return self._configured_sessions if override is None else self._sessions_of(override)
 
     def _sessions_of(self, managed: bool) -> Sessions:
         return self._managed_sessions if managed else self._shared_sessions

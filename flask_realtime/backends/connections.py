@@ -337,13 +337,17 @@ class WebSocketTransport(SocketConnection):
         """See :class:`SocketConnection`."""
         if self._closed or self._linger or self.sock is None:
             return
-        with self.engine.lock:
+        lock = self.engine.lock
+        lock.acquire()
+        try:
             if self._abort_code is not None:
                 self._finish_with(self._abort_code)
                 return
             if self._unsent is not None and not self.write_unsent():
                 return
             self._write_queue()
+        finally:
+            lock.release()
         if not self._events & READ and not self.session.reading_paused:
             self.watch(self._events | READ)
 

@@ -15,11 +15,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
-from ..server.ports import Event, Joinable
+from ..server.ports import Event, Joinable, Lock
 from .events import check_may_wait, make_event
 from .patching import original
 from .process_loop import ProcessLoop, ProcessLoopBackend
@@ -111,7 +110,7 @@ class GreenBackend(ProcessLoopBackend):
 
     # ports.Backend
 
-    def lock(self) -> AbstractContextManager[Any]:
+    def lock(self) -> Lock:
         return _thread.RLock()
 
     def event(self) -> Event:

@@ -22,6 +22,7 @@ from .patching import green_hub, original, patched_by, start_thread, throw_into_
 
 if TYPE_CHECKING:
     from ..server.engine import Engine
+    from ..server.handle import EngineHandle
     from .loop import Loop
 
 __all__ = [
@@ -52,7 +53,7 @@ class _Drain:
         self.cut_short = False
 
 
-_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+_handles: weakref.WeakSet[EngineHandle] = weakref.WeakSet()
 _drain: _Drain | None = None  # the one that has begun
 _beginning = original("_thread", "allocate_lock")()
 _registered_by = 0  # the process that will drain at its exit
@@ -63,7 +64,11 @@ _afterwards: list[Callable[[], None]] = []  # done when nobody emits any more
 
 def watch(engine: Engine) -> None:
     """Drain this engine when the process ends."""
-    _engines.add(engine)
+    _handles.add(engine.handle)
+
+
+def _engines() -> list[Engine]:
+    return [handle.engine for handle in list(_handles)]
 
 
 def after_drain(function: Callable[[], None]) -> None:
@@ -72,7 +77,7 @@ def after_drain(function: Callable[[], None]) -> None:
 
 
 def _forked() -> None:
-    for engine in list(_engines):
+    for engine in _engines():
         engine.abandon()
 
 
@@ -95,7 +100,7 @@ def drain(serving: bool) -> None:
             begun.done.wait()
         return
     try:
-        drain_engines(list(_engines), serving)
+        drain_engines(_engines(), serving)
         deadline = time.monotonic() + LINGER
         while _loop is not None and not _loop.quiet and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -156,7 +161,7 @@ def revive() -> None:
     """A server starts (again): what was drained before may serve."""
     global _drain
     _drain = None
-    for engine in list(_engines):
+    for engine in _engines():
         engine.draining = False
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["READ", "WRITE", "Connection", "Loop"]
 
-get_ident: Callable[[], int] = original("_thread", "get_ident")
+get_ident: Final[Callable[[], int]] = original("_thread", "get_ident")
 
 #: Connections that are flushed in one turn. A broadcast to ten thousand clients takes some twenty turns, and
 #: between them the loop reads, answers others and keeps deadlines.

@@ -10,11 +10,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ..server.message import Message
-from ..server.ports import Event, Joinable, Runnable, Scheduler
+from ..server.ports import Event, Joinable, Lock, Runnable, Scheduler
 from ..types import DisconnectReason
 from .base import LoopBackend
 from .clock import LoopClock
@@ -137,7 +136,7 @@ class MemoryBackend(LoopBackend):
     def now(self) -> float:
         return self.time
 
-    def lock(self) -> AbstractContextManager[Any]:
+    def lock(self) -> Lock:
         return threading.RLock()
 
     def event(self) -> Event:

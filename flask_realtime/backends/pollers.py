@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import selectors
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .events import wait_readable
 from .patching import original
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["READ", "WRITE", "Poller", "make_poller"]
 
-READ = 1  # as EPOLLIN, and as selectors.EVENT_READ
-WRITE = 4  # as EPOLLOUT
+READ: Final = 1  # as EPOLLIN, and as selectors.EVENT_READ
+WRITE: Final = 4  # as EPOLLOUT
 NOT_READ = ~READ
 NOT_WRITE = ~WRITE
 

@@ -8,10 +8,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
-from ..server.ports import Event, Joinable
+from ..server.ports import Event, Joinable, Lock
 from .events import check_may_wait, make_event
 
 __all__ = ["ThreadPool", "ThreadPools"]
@@ -115,7 +114,7 @@ class ThreadPools:
         self._own_pools: tuple[ThreadPool, ThreadPool] | None = None
         self._pools_owner = 0
 
-    def lock(self) -> AbstractContextManager[Any]:
+    def lock(self) -> Lock:
         """See :class:`.ports.Backend`."""
         return threading.RLock()
 

@@ -41,7 +41,7 @@ class EventContext(EventPart, AppContext):  # type: ignore[override]
         self._message = message
         self._args = args
         self._request: Request = scope.request(socket, message, args)
-        self._session: SessionMixin | None = None
+        self.opened_session: SessionMixin | None = None
         self._flashes: list[tuple[str, str]] | None = None
         self._after_request_functions: list[Any] = []
         self._cv_token: Any = None
@@ -51,7 +51,7 @@ class EventContext(EventPart, AppContext):  # type: ignore[override]
         """For ``copy_current_request_context``: the same request and session, elsewhere."""
         copied = EventContext(self.scope, self.sessions, self.socket, self._message, self._args)
         copied._request = self._request
-        copied._session = self._get_session()
+        copied.opened_session = self._get_session()
         return copied
 
     def push(self) -> None:

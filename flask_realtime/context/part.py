@@ -22,8 +22,6 @@ class EventPart:
     scope: EventScope
     sessions: Sessions
     socket: Socket
-    #: None until it is asked for
-    _session: SessionMixin | None
     #: the app's teardown functions have run already
     _torn_down = False
 
@@ -32,12 +30,9 @@ class EventPart:
         """The URLs of the connection's request, for ``url_for``."""
         return self.scope.url_adapter(self.socket)
 
-    @property
-    def opened_session(self) -> SessionMixin | None:
-        """The session, if somebody has asked for it."""
-        return self._session
-
     if TYPE_CHECKING:
+        #: the session, if somebody has asked for it
+        opened_session: SessionMixin | None
 
         @property
         def request(self) -> Request:
@@ -45,6 +40,6 @@ class EventPart:
             raise NotImplementedError
 
     def _get_session(self) -> SessionMixin:
-        if self._session is None:
-            self._session = self.sessions.open(self)
-        return self._session
+        if self.opened_session is None:
+            self.opened_session = self.sessions.open(self)
+        return self.opened_session

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import flask.globals  # pyright: ignore[reportUnusedImport] (which takes the branch below for unreachable)
 from flask import Flask, Request
-from flask.signals import appcontext_tearing_down, request_tearing_down
 from werkzeug.exceptions import HTTPException
 
 from ..server.signatures import is_async
@@ -54,12 +53,12 @@ class EventScope:
     """What the events of one socket share."""
 
     __slots__ = (
-        "_overrides_teardown",
         "_template",
         "_url_adapter",
         "admitted",
         "app",
         "environ",
+        "overrides_teardown",
         "server",
         "tears_down_async",
     )
@@ -73,7 +72,8 @@ class EventScope:
         #: some teardown functions of the app are coroutine functions
         self.tears_down_async: bool = _tears_down_async(self.app)
         kind = type(self.app)
-        self._overrides_teardown = (
+        #: the app has teardown methods of its own
+        self.overrides_teardown: bool = (
             kind.do_teardown_request is not Flask.do_teardown_request
             or kind.do_teardown_appcontext is not Flask.do_teardown_appcontext
         )
@@ -101,18 +101,6 @@ class EventScope:
         request.__dict__.update(template.__dict__)
         request.event = {"message": message, "args": tuple(args)}  # type: ignore[attr-defined]
         return request
-
-    @property
-    def tears_down(self) -> bool:
-        """Whether anything happens when a context ends."""
-        app = self.app
-        return bool(
-            app.teardown_request_funcs
-            or app.teardown_appcontext_funcs
-            or request_tearing_down.receivers
-            or appcontext_tearing_down.receivers
-            or self._overrides_teardown
-        )
 
     def url_adapter(self, socket: Socket) -> Any:
         """For ``url_for``; made when first asked for."""

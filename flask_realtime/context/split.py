@@ -9,7 +9,12 @@ from flask import Flask, Request
 from flask.ctx import AppContext, RequestContext
 from flask.globals import _cv_app, _cv_request
 from flask.sessions import SessionMixin
-from flask.signals import appcontext_popped, appcontext_pushed
+from flask.signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    request_tearing_down,
+)
 
 from .part import EventPart
 
@@ -27,15 +32,15 @@ __all__ = ["EventContext"]
 CURRENT = _cv_request
 
 
-#: what resets the variables of the request and, where it was set, of the app
-Tokens = tuple[Any, Any]
+#: what resets the variables of the request and, where it was set, of the app; and those of the push before
+Tokens = tuple[Any, Any, "Tokens | None"]
 
 
 class EventContext(EventPart, RequestContext, AppContext):  # type: ignore[misc,override]
     """Both contexts in one. What most handlers never ask for is made when one does."""
 
     flashes: list[tuple[str, str]] | None = None
-    _session: SessionMixin | None = None
+    opened_session: SessionMixin | None = None
     _request: Request | None = None
     _g: _AppCtxGlobals | None = None
 
@@ -48,7 +53,7 @@ class EventContext(EventPart, RequestContext, AppContext):  # type: ignore[misc,
         self.socket = socket
         self._message = message
         self._args = args
-        self._pushed: list[Tokens] = []
+        self._tokens: Tokens | None = None
 
     @property
     def request(self) -> Request:  # type: ignore[override]
@@ -77,16 +82,17 @@ class EventContext(EventPart, RequestContext, AppContext):  # type: ignore[misc,
         """For ``copy_current_request_context``: the same request and session, elsewhere."""
         copied = EventContext(self.scope, self.sessions, self.socket, self._message, self._args)
         copied._request = self.request
-        copied._session = self._get_session()
+        copied.opened_session = self._get_session()
         return copied
 
     def push(self) -> None:
         """A context that is pushed again, as ``stream_with_context`` does it, keeps its ``g``."""
+        before = self._tokens
         request_token = _cv_request.set(self)
-        if self._pushed and self._is_app_current():
-            self._pushed.append((request_token, None))
+        if before is not None and self._is_app_current():
+            self._tokens = request_token, None, before
             return
-        self._pushed.append((request_token, _cv_app.set(self)))
+        self._tokens = request_token, _cv_app.set(self), before
         if appcontext_pushed.receivers:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
 
@@ -96,16 +102,29 @@ class EventContext(EventPart, RequestContext, AppContext):  # type: ignore[misc,
 
     def pop(self, exc: BaseException | None = None) -> None:
         """What was pushed first ends the event: the app's teardown functions run."""
+        app = self.app
+        assert self._tokens is not None
+        request_token, app_token, before = self._tokens
         try:
-            if not self._torn_down and len(self._pushed) == 1 and self.scope.tears_down:
+            if (
+                (  # most apps have nothing to do here, and asking each for nothing takes longer than this
+                    app.teardown_request_funcs
+                    or app.teardown_appcontext_funcs
+                    or request_tearing_down.receivers
+                    or appcontext_tearing_down.receivers
+                    or self.scope.overrides_teardown
+                )
+                and before is None
+                and not self._torn_down
+            ):
                 self._tear_down(exc)
         finally:
-            request_token, app_token = self._pushed.pop()
+            self._tokens = before
             _cv_request.reset(request_token)
             if app_token is not None:
                 _cv_app.reset(app_token)
                 if appcontext_popped.receivers:
-                    appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
+                    appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
 
     def _tear_down(self, exc: BaseException | None) -> None:
         try:

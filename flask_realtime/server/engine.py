@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +14,7 @@ from ..protocol.engineio.session import HeartbeatTiming, SessionProtocol
 from ..protocol.engineio.transitions import State
 from ..protocol.errors import RemoteProtocolError
 from ..types import DisconnectReason
+from .handle import EngineHandle
 from .heartbeat import DeadlineHeap, DeadlineOwner
 from .logs import RefusalLog
 from .message import Message
@@ -23,7 +23,7 @@ from .session import GOING_AWAY, Session
 
 if TYPE_CHECKING:
     from ..config import ServerConfig
-    from .ports import Application, Backend, Host, WebSocketTransport
+    from .ports import Application, Backend, Host, Lock, WebSocketTransport
 
 __all__ = ["Engine"]
 
@@ -39,10 +39,12 @@ class Engine:
     def __init__(
         self, config: ServerConfig, backend: Backend, application: Application, logger: logging.Logger
     ) -> None:
+        #: for who may forget it
+        self.handle: EngineHandle = EngineHandle(self)
         self.config = config
         self.application = application
         #: guards all state of the server layer; never held while a user's code runs
-        self.lock: AbstractContextManager[Any] = backend.lock()
+        self.lock: Lock = backend.lock()
         self.logger = logger
         self.refusals: RefusalLog = RefusalLog(logger, backend.now, backend.assist)
         self.backend: Backend = backend
@@ -182,7 +184,7 @@ class Engine:
     def _keep_time(self) -> None:
         if not self._kept:
             self._kept = True
-            self.backend.keep(self)
+            self.backend.keep(self.handle)
 
     # The end
 

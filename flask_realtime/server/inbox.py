@@ -180,7 +180,8 @@ class Inbox:
         pace: Pace | None = None
         begun = clock()
         while True:
-            with lock:
+            lock.acquire()
+            try:
                 if pace is None:
                     self.running += 1
                     engine.handlers_running += 1
@@ -203,6 +204,8 @@ class Inbox:
                 if len(queue) == RESUME_AT:
                     self._owner.resume_reading()
                 self._pace_here = pace = next_pace
+            finally:
+                lock.release()
             try:
                 work()
             except BaseException:

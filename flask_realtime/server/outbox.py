@@ -8,18 +8,20 @@ just writing.
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
 
 from .message import Message
 
 __all__ = ["Outbox", "OutboxLimits"]
 
 
-class OutboxLimits(NamedTuple):
+class OutboxLimits:
     """What may wait for one client: bytes and packets."""
 
-    max_bytes: int
-    max_packets: int
+    __slots__ = ("max_bytes", "max_packets")
+
+    def __init__(self, max_bytes: int, max_packets: int) -> None:
+        self.max_bytes: int = max_bytes
+        self.max_packets: int = max_packets
 
 
 class Outbox:

@@ -129,8 +129,12 @@ class Server(HandlingServer):
             self.emit(event, args, socket.namespace, Target((socket.sid,)))
             return
         message = self.message(Packet(_EVENT, socket.namespace, [event, *args]))
-        with self.engine.lock:
+        lock = self.engine.lock
+        lock.acquire()
+        try:
             socket.send(message)
+        finally:
+            lock.release()
 
     def _emit_with_callback(
         self, data: list[Any], namespace: str, target: Target, callback: AckCallback, ignore_queue: bool

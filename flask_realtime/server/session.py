@@ -170,20 +170,23 @@ class Session:
         A message that breaks a rule ends the session (or the upgrade).
         """
         protocol, receive_message = self.protocol, self.application.receive_message
-        with self.engine.lock:
-            try:
-                for message in messages:
-                    if transport is not self.transport:
-                        self._receive_probe(transport, message)
-                    elif type(message) is not str:
-                        if protocol.state not in OVER:
-                            receive_message(message)
-                    elif message[:1] != "4":
-                        self._receive_packet(message)
-                    elif protocol.state not in OVER:
-                        receive_message(message[1:])
-            except RemoteProtocolError as error:
-                self._refuse(transport, error)
+        lock = self.engine.lock
+        lock.acquire()
+        try:
+            for message in messages:
+                if transport is not self.transport:
+                    self._receive_probe(transport, message)
+                elif type(message) is not str:
+                    if protocol.state not in OVER:
+                        receive_message(message)
+                elif message[:1] != "4":
+                    self._receive_packet(message)
+                elif protocol.state not in OVER:
+                    receive_message(message[1:])
+        except RemoteProtocolError as error:
+            self._refuse(transport, error)
+        finally:
+            lock.release()
 
     def _receive_packet(self, text: str) -> None:
         if self.ended:

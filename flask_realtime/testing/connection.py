@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-    from ..server.engine import Engine
+    from ..server.handle import EngineHandle
     from ..server.message import Message
     from ..server.session import Session
     from ..types import DisconnectReason
@@ -33,7 +33,7 @@ __all__ = ["Connection", "QueryString"]
 QueryString = str | Mapping[str, Any] | None
 
 # One for the clients of a server's engine: what one does to another is done when its call returns.
-_stages: weakref.WeakKeyDictionary[Engine, Stage] = weakref.WeakKeyDictionary()
+_stages: weakref.WeakKeyDictionary[EngineHandle, Stage] = weakref.WeakKeyDictionary()
 
 
 class Connection:
@@ -60,7 +60,7 @@ class Connection:
         self.server: Server = _server_of(app)
         if http is not None and http.application != app:
             raise ValueError("flask_test_client belongs to another app")
-        self.stage: Stage = _stages.setdefault(self.server.engine, Stage())
+        self.stage: Stage = _stages.setdefault(self.server.engine.handle, Stage())
         self.session: Session | None = None
         #: the rule that a message has broken, where that has ended the session
         self.error: str | None = None

@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
+from still_engine import StillBackend, make_engine
 
 from flask_realtime.server.inbox import PAUSE_AT, RESUME_AT, Inbox
 from flask_realtime.server.pace import Pace
-
-
-class Lock:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *args: object) -> None: ...
-
-
-class Config:
-    client_handlers = 64
-    max_queued_bytes = 1000
-
-
-class Engine:
-    """What an inbox needs of one."""
-
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.time = 0.0
-        self.work_pending = 0
-        self.handlers_running = 0
-        self.config = Config()
-        self.deadlines: list[float] = []
-        self.backend: Any = None  # the inbox has a host
-
-    def now(self) -> float:
-        return self.time
-
-    stopwatch = now
-
-    def schedule(self, owner: Inbox, when: float) -> None:
-        owner.scheduled_at = when
-        self.deadlines.append(when)
 
 
 class Owner:
@@ -57,14 +26,37 @@ class Owner:
         self.calls.append("resume")
 
 
+class Backend(StillBackend):
+    """Says who is to do it, and the pool does."""
+
+    def __init__(self, pool: list[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
+        super().__init__(threading.RLock())
+        self.pool = pool
+        self.here = 0
+
+    def submit(self, function: Callable[..., None], *args: Any) -> None:
+        self.pool.append((function, args))
+
+    def submit_here(self, runnable: Inbox, turn: int) -> None:
+        self.here += 1
+        assert self.here < 100, "the inbox takes back what it gives"
+        self.pool.append((runnable.run_here, (turn,)))
+
+
 class Room:
     """An inbox, its engine, its pool and the order in which its work began and ended."""
 
-    def __init__(self, patience: float | None = 0.1) -> None:
-        self.engine = Engine()
-        self.owner = Owner()
+    def __init__(self, patience: float | None = 0.1, client_handlers: int = 64) -> None:
         self.pool: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
-        self.inbox = Inbox(self.engine, self.owner, lambda f, *a: self.pool.append((f, a)), patience)  # type: ignore[arg-type]
+        self.backend = Backend(self.pool)
+        self.engine = make_engine(
+            self.backend,
+            max_client_handlers=client_handlers,
+            max_queued_bytes=1000,
+            max_http_buffer_size=1000,
+        )
+        self.owner = Owner()
+        self.inbox = Inbox(self.engine, self.owner, lambda f, *a: self.pool.append((f, a)), patience)
         self.order: list[Any] = []
 
     def put(self, name: Any, during: Callable[[], None] | None = None) -> None:
@@ -84,11 +76,11 @@ class Room:
 
     def pass_time(self, seconds: float) -> None:
         """While a handler runs: the loop asks for deadlines, and other threads run."""
-        self.engine.time += seconds
+        self.backend.time += seconds
         self.inbox.scheduled_at = None
-        when = self.inbox.handle_timeout(self.engine.time)
+        when = self.inbox.handle_timeout(self.backend.time)
         if when is not None:
-            assert when > self.engine.time, "the heap would ask for ever"
+            assert when > self.backend.time, "the heap would ask for ever"
             self.inbox.scheduled_at = when
         self.run()
 
@@ -162,9 +154,9 @@ def test_after_its_patience_the_next_one_starts(room: Room) -> None:
 
 
 def test_the_deadline_is_asked_for_when_work_begins_or_when_more_comes(room: Room) -> None:
-    room.put("slow", lambda: (setattr(room.engine, "time", 5.0), room.put("late"))[0])
+    room.put("slow", lambda: (setattr(room.backend, "time", 5.0), room.put("late"))[0])
     room.run()
-    assert room.engine.deadlines == [0.1]
+    assert room.engine.next_deadline() == 0.1
 
 
 def test_two_slow_ones(room: Room) -> None:
@@ -185,7 +177,7 @@ def test_strict_work_waits(room: Room) -> None:
     room.put("next")
     room.run()
     assert room.order == ["slow", "slow returns", "next"]
-    assert room.engine.deadlines == []
+    assert room.engine.next_deadline() is None
 
 
 def test_no_patience_at_all() -> None:
@@ -203,7 +195,7 @@ def test_no_patience_at_all() -> None:
 def test_a_turn_that_waits_for_a_thread_loses_no_patience(room: Room) -> None:
     room.put("a")
     room.put("b")
-    room.engine.time = 5.0
+    room.backend.time = 5.0
     assert room.inbox.handle_timeout(5.0) == pytest.approx(5.1)
     assert len(room.pool) == 1
 
@@ -215,8 +207,8 @@ def test_nothing_to_time_out(room: Room) -> None:
     assert room.inbox.handle_timeout(100.0) is None
 
 
-def test_at_most_so_many_at_once(room: Room) -> None:
-    room.engine.config.client_handlers = 3
+def test_at_most_so_many_at_once() -> None:
+    room = Room(client_handlers=3)
     most: list[int] = []
 
     def slow() -> None:
@@ -318,22 +310,6 @@ class HoldingGate:
         return self.closed
 
 
-class Backend:
-    """Says who is to do it, and the pool does."""
-
-    def __init__(self, pool: list[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
-        self.pool = pool
-        self.here = 0
-
-    def submit(self, function: Callable[..., None], *args: Any) -> None:
-        self.pool.append((function, args))
-
-    def submit_here(self, runnable: Inbox, turn: int) -> None:
-        self.here += 1
-        assert self.here < 100, "the inbox takes back what it gives"
-        self.pool.append((runnable.run_here, (turn,)))
-
-
 @pytest.fixture
 def quick() -> Pace:
     pace = Pace()
@@ -345,8 +321,7 @@ def quick() -> Pace:
 @pytest.fixture
 def quick_room() -> Room:
     room = Room()
-    room.inbox = Inbox(room.engine, room.owner, None, 0.1)  # type: ignore[arg-type]
-    room.engine.backend = Backend(room.pool)
+    room.inbox = Inbox(room.engine, room.owner, None, 0.1)
     return room
 
 
@@ -356,7 +331,7 @@ def test_what_is_quick_is_done_here(quick_room: Room, quick: Pace) -> None:
         room.inbox.put(partial(room.order.append, n), pace=quick)
     room.run()
     assert room.order == list(range(10))
-    assert room.engine.backend.here == 1
+    assert room.backend.here == 1
     room.check_rest()
 
 

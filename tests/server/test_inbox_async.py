@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from still_engine import StillBackend, make_engine
 
 from flask_realtime.server.inbox import ASYNC_BURST, PAUSE_AT, Inbox
 from flask_realtime.server.work import AsyncWork
@@ -18,16 +19,18 @@ class Lock:
 
     held = False
 
-    def __enter__(self) -> None:
+    def acquire(self) -> bool:
         assert not self.held
         self.held = True
+        return True
 
-    def __exit__(self, *args: object) -> None:
+    def release(self) -> None:
         self.held = False
 
+    __enter__ = acquire
 
-class Config:
-    client_handlers = 64
+    def __exit__(self, *args: object) -> None:
+        self.release()
 
 
 class Suspension:
@@ -37,11 +40,11 @@ class Suspension:
         yield "waits"
 
 
-class Backend:
+class Backend(StillBackend):
     """A pool and an event loop in which nothing happens by itself."""
 
-    def __init__(self, lock: Lock) -> None:
-        self.lock = lock
+    def __init__(self) -> None:
+        super().__init__(Lock())
         self.pool: list[Callable[[], None]] = []
         #: coroutines that can go on
         self.loop: list[Coroutine[Any, Any, None]] = []
@@ -62,7 +65,7 @@ class Backend:
         except StopIteration:
             return
         finally:
-            assert not self.lock.held
+            assert not self._lock.held
         (self.waiting if signal == "waits" else self.loop).append(coroutine)
 
     def resume(self, index: int = 0) -> None:
@@ -82,24 +85,6 @@ class Backend:
             coroutine.close()
 
 
-class Engine:
-    """What an inbox needs of one."""
-
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.time = 0.0
-        self.work_pending = 0
-        self.handlers_running = 0
-        self.config = Config()
-        self.backend = Backend(self.lock)
-
-    def now(self) -> float:
-        return self.time
-
-    def schedule(self, owner: Inbox, when: float) -> None:
-        owner.scheduled_at = when
-
-
 class Owner:
     def __init__(self) -> None:
         self.paused = False
@@ -114,11 +99,11 @@ class Owner:
 class Room:
     """An inbox, and the order in which its work began and ended."""
 
-    def __init__(self, patience: float | None = 0.1) -> None:
-        self.engine = Engine()
-        self.backend = self.engine.backend
+    def __init__(self, patience: float | None = 0.1, client_handlers: int = 64) -> None:
+        self.backend = Backend()
+        self.engine = make_engine(self.backend, max_client_handlers=client_handlers)
         self.owner = Owner()
-        self.inbox = Inbox(self.engine, self.owner, None, patience)  # type: ignore[arg-type]
+        self.inbox = Inbox(self.engine, self.owner, None, patience)
         self.order: list[Any] = []
 
     def put(self, name: Any, during: Callable[[], None] | None = None) -> None:
@@ -145,13 +130,13 @@ class Room:
 
     def pass_time(self, seconds: float) -> None:
         """The loop asks for deadlines, as the engine has it."""
-        self.engine.time += seconds
+        self.backend.time += seconds
         when = self.inbox.scheduled_at
-        if when is not None and when <= self.engine.time:
+        if when is not None and when <= self.backend.time:
             self.inbox.scheduled_at = None
-            again = self.inbox.handle_timeout(self.engine.time)
+            again = self.inbox.handle_timeout(self.backend.time)
             if again is not None:
-                assert again > self.engine.time, "the heap would ask for ever"
+                assert again > self.backend.time, "the heap would ask for ever"
                 self.inbox.scheduled_at = again
 
     def run(self) -> None:
@@ -313,8 +298,8 @@ def test_one_that_has_lost_its_turn_leaves_the_queue_alone(room: Room) -> None:
     room.check_rest()
 
 
-def test_at_most_so_many_at_once(room: Room) -> None:
-    room.engine.config.client_handlers = 3
+def test_at_most_so_many_at_once() -> None:
+    room = Room(client_handlers=3)
     for n in range(8):
         room.put_async(n, wait)
     for _ in range(10):
@@ -458,8 +443,8 @@ def test_coroutines_for_a_test_client_run_where_it_says() -> None:
 def test_whatever_happens(patience: float | None, seed: int) -> None:
     """Any mix of kinds, waits, clock and cancellations: all start, in order, never more than allowed."""
     chance = random.Random(seed)
-    room = Room(patience)
-    room.engine.config.client_handlers = limit = chance.choice([1, 2, 5])
+    limit = chance.choice([1, 2, 5])
+    room = Room(patience, limit)
     inside = 0
     put = 0
     nested = chance.random() < 0.3

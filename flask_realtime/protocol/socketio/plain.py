@@ -6,23 +6,27 @@ through a :class:`.Simplifier`, one object after the other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-LEAVES = frozenset((str, int, float, bool, type(None)))
+LEAVES: Final = frozenset((str, int, float, bool, type(None)))
 """The types of JSON that hold nothing."""
 
 #: From here on, to have C look at all types first costs less than it saves.
-_MANY = 8
+_MANY: Final = 8
+
+#: Levels that no data have that end somewhere. Counted, for compiled code has no other limit.
+_ENDLESS: Final = 900
 
 
-def is_plain(items: Collection[Any]) -> bool:
+def is_plain(items: Collection[Any], depth: int = 0) -> bool:
     """Tell whether there is nothing but JSON's own types in ``items``, and strings as keys of dicts.
 
     This runs for every packet that is sent, so it looks at types, builds nothing and calls little.
 
+    :param depth: how many levels are around them.
     :raises RecursionError: where the data refers to itself.
     """
     if len(items) > _MANY and LEAVES.issuperset(map(type, items)):
@@ -32,14 +36,21 @@ def is_plain(items: Collection[Any]) -> bool:
         if kind in LEAVES:
             continue
         if kind is dict:
-            for key, value in item.items():
+            mapping: dict[Any, Any] = item
+            for key, value in mapping.items():
                 if type(key) is not str:
                     return False
                 kind = type(value)
                 if kind in LEAVES:
                     continue
-                if not is_plain(value if kind is list else (value,)):
+                if not is_plain(value if kind is list else (value,), _below(depth)):
                     return False
-        elif (kind is not list and kind is not tuple) or not is_plain(item):
+        elif (kind is not list and kind is not tuple) or not is_plain(item, _below(depth)):
             return False
     return True
+
+
+def _below(depth: int) -> int:
+    if depth == _ENDLESS:
+        raise RecursionError("data that refers to itself")
+    return depth + 1

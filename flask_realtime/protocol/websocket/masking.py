@@ -54,4 +54,4 @@ def _fastest() -> Callable[[bytes, bytes], bytes]:
     return in_c
 
 
-unmask: Callable[[bytes, bytes], bytes] = _fastest()
+unmask: Final[Callable[[bytes, bytes], bytes]] = _fastest()
