@@ -17,7 +17,7 @@ from ..protocol.engineio.transitions import State
 from ..protocol.websocket import Closed, WebSocketConnection
 from ..server.logs import short
 from ..types import DisconnectReason
-from .loop import READ, WRITE
+from .loop import READ, WRITE, Connection
 from .sockets import has_bytes, is_tls
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ RENDER_INLINE: Final = 16384  # bytes of a polling payload that are made into a 
 WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError)
 
 
-class SocketConnection:
+class SocketConnection(Connection):
     """A non-blocking socket in the loop: reads, writes what it can, keeps the rest."""
 
     __slots__ = (
@@ -54,16 +54,15 @@ class SocketConnection:
         "loop",
         "on_end",
         "owns_socket",
-        "scheduled",
         "scheduled_at",
         "sock",
     )
 
     def __init__(self, loop: Loop, engine: Engine) -> None:
+        super().__init__()
         self.loop: Loop = loop
         self.engine: Engine = engine
         self.sock: socket.socket | None = None
-        self.scheduled: bool = False
         self.scheduled_at: float | None = None
         #: False for a server's socket that is only borrowed: it stays open when we are done
         self.owns_socket: bool = True
@@ -232,10 +231,6 @@ class SocketConnection:
 
     def receive(self, data: bytes) -> None:
         """Bytes have come."""
-        raise NotImplementedError
-
-    def flush(self) -> None:
-        """Write what there is."""
         raise NotImplementedError
 
     def peer_gone(self, reason: DisconnectReason) -> None:

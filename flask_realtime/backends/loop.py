@@ -17,7 +17,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from ..server.heartbeat import DeadlineHeap, DeadlineOwner
 from ..server.ports import Scheduler
@@ -41,19 +41,22 @@ FLUSHED_AT_ONCE: Final = 500
 logger: logging.Logger = logging.getLogger("flask_realtime")
 
 
-class Connection(Protocol):
+class Connection:
     """What the loop owns. The loop alone calls these."""
 
-    #: it is in the list of connections to flush
-    scheduled: bool
+    __slots__ = ("scheduled",)
+
+    def __init__(self) -> None:
+        #: it is in the list of connections to flush
+        self.scheduled: bool = False
 
     def handle_events(self, mask: int) -> None:
         """The socket is readable, writable or both."""
-        ...
+        raise NotImplementedError
 
     def flush(self) -> None:
         """Write what there is."""
-        ...
+        raise NotImplementedError
 
 
 class Loop:

@@ -30,7 +30,10 @@ __all__ = ["Session"]
 MAX_RESPONSE_PACKETS: Final = 14
 GOING_AWAY: Final = 1001
 #: no message is accepted any more
-OVER: Final = (State.CLOSED, State.CLOSING)
+# An enum's members are slow to look up in the enum.
+_CLOSED: Final = State.CLOSED
+_CLOSING: Final = State.CLOSING
+OVER: Final = (_CLOSED, _CLOSING)
 NORMAL_CLOSURE: Final = 1000
 
 
@@ -108,7 +111,8 @@ class Session:
 
     def send(self, message: Message) -> None:
         """Queue a message; never waits. A session that is over drops it."""
-        if self.protocol.state in OVER:
+        state = self.protocol.state
+        if state is _CLOSED or state is _CLOSING:
             return
         if message.volatile and self._is_behind(message):
             return

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from flask_realtime.backends.loop import FLUSHED_AT_ONCE, READ, Loop
+from flask_realtime.backends.loop import Connection as LoopConnection
 from flask_realtime.backends.pollers import make_poller
 
 
@@ -45,11 +46,11 @@ def turned() -> Iterator[Loop]:
     loop.run()
 
 
-class Connection:
-    scheduled = False
+class Connection(LoopConnection):
     scheduled_at: float | None = None
 
     def __init__(self) -> None:
+        super().__init__()
         self.masks: list[int] = []
         self.flushes = 0
         self.error: Exception | None = None

@@ -16,6 +16,7 @@ from flask import Flask
 
 from flask_realtime import SocketIO, emit
 from flask_realtime.backends.loop import READ, Loop
+from flask_realtime.backends.loop import Connection as LoopConnection
 from flask_realtime.backends.pollers import make_poller
 from flask_realtime.backends.supervision import LOOK_EVERY, ThreadSupervisor
 
@@ -45,12 +46,11 @@ class Work:
         self.told.set()
 
 
-class Connection:
+class Connection(LoopConnection):
     """Reading from it brings some work."""
 
-    scheduled = False
-
     def __init__(self, loop: Loop) -> None:
+        super().__init__()
         self.loop = loop
         self.ours, self.theirs = socket.socketpair()
         self.works: list[Work] = []

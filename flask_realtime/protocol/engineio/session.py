@@ -19,6 +19,9 @@ __all__ = ["HeartbeatTiming", "SessionProtocol", "TimedOut"]
 
 PING: Final = Packet(PacketType.PING)
 PROBE_ANSWER: Final = Packet(PacketType.PONG, "probe")
+# An enum's members are slow to look up in the enum.
+_CLOSED: Final = State.CLOSED
+_CLOSING: Final = State.CLOSING
 
 
 class HeartbeatTiming(NamedTuple):
@@ -63,7 +66,7 @@ class SessionProtocol:
     @property
     def alive(self) -> bool:
         """Neither closed nor being closed by us."""
-        return self.state is not State.CLOSED and self.state is not State.CLOSING
+        return self.state is not _CLOSED and self.state is not _CLOSING
 
     @property
     def on_websocket(self) -> bool:
@@ -147,7 +150,7 @@ class SessionProtocol:
 
     def end(self) -> None:
         """The session is over, now."""
-        if self.state is not State.CLOSED:
+        if self.state is not _CLOSED:
             self.state = next_state(self.state, Input.END)
             self._ping_at = self._upgrade_by = self._pong_by = None
             self.ping_queued = False
@@ -167,7 +170,7 @@ class SessionProtocol:
         if self._upgrade_by is not None and now >= self._upgrade_by:
             return TimedOut(upgrade=True)
         if self._pong_by is not None and now >= self._pong_by:
-            return TimedOut(closing=True) if self.state is State.CLOSING else TimedOut(heartbeat=True)
+            return TimedOut(closing=True) if self.state is _CLOSING else TimedOut(heartbeat=True)
         if self._ping_at is not None and now >= self._ping_at:
             # The answer is due from the moment the ping was due, whether or not
             # a poll was there to carry it (and however late we look).
