@@ -99,7 +99,8 @@ def emit(
         extension: SocketIO = handled.app.extensions["socketio"]
         if extension.emit == extension.own_emit:
             # The shortest way for what most handlers do: they answer their client.
-            handled.scope.server.emit_to(handled.socket, event, args)
+            socket = handled.socket
+            socket.client.server.emit_to(socket, event, args)
             return
     if to is None:
         to = room

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["EventContext"]
 
 
-#: holds the context, or that of a request or an app, or nothing
-CURRENT = _cv_app
+#: the context, or that of a request or an app, or nothing
+get_current = _cv_app.get
 
 
 class EventContext(EventPart, AppContext):  # type: ignore[override]

@@ -15,11 +15,11 @@ from ..server.signatures import is_async
 if TYPE_CHECKING:
     from ..server.client import Socket
     from ..server.server import Server
-    from .split import CURRENT, EventContext
+    from .split import EventContext, get_current
 elif "_cv_request" in vars(flask.globals):  # not hasattr: Flask 3.2 warns of what it no longer has
-    from .split import CURRENT, EventContext
+    from .split import EventContext, get_current
 else:
-    from .merged import CURRENT, EventContext
+    from .merged import EventContext, get_current
 
 __all__ = ["EventContext", "EventScope", "current_event", "slim_environ"]
 
@@ -45,7 +45,7 @@ def slim_environ(app: Flask, environ: dict[str, Any]) -> dict[str, Any]:
 
 def current_event() -> EventContext | None:
     """The context of the event that is being handled; None in a view and elsewhere."""
-    context = CURRENT.get(None)
+    context = get_current(None)
     return context if type(context) is EventContext else None
 
 

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["EventContext"]
 
 
-#: holds the context, or that of a request, or nothing
-CURRENT = _cv_request
+#: the context, or that of a request, or nothing; of this variable and that of the app only these are used
+get_current = _cv_request.get
+_set_request, _reset_request = _cv_request.set, _cv_request.reset
+_set_app, _reset_app = _cv_app.set, _cv_app.reset
 
 
 #: what resets the variables of the request and, where it was set, of the app; and those of the push before
@@ -40,7 +42,6 @@ class EventContext(EventPart, RequestContext, AppContext):  # type: ignore[misc,
     """Both contexts in one. What most handlers never ask for is made when one does."""
 
     flashes: list[tuple[str, str]] | None = None
-    opened_session: SessionMixin | None = None
     _request: Request | None = None
     _g: _AppCtxGlobals | None = None
 
@@ -53,6 +54,7 @@ class EventContext(EventPart, RequestContext, AppContext):  # type: ignore[misc,
         self.socket = socket
         self._message = message
         self._args = args
+        self.opened_session: SessionMixin | None = None
         self._tokens: Tokens | None = None
 
     @property
@@ -88,11 +90,11 @@ class EventContext(EventPart, RequestContext, AppContext):  # type: ignore[misc,
     def push(self) -> None:
         """A context that is pushed again, as ``stream_with_context`` does it, keeps its ``g``."""
         before = self._tokens
-        request_token = _cv_request.set(self)
+        request_token = _set_request(self)
         if before is not None and self._is_app_current():
             self._tokens = request_token, None, before
             return
-        self._tokens = request_token, _cv_app.set(self), before
+        self._tokens = request_token, _set_app(self), before
         if appcontext_pushed.receivers:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
 
@@ -120,9 +122,9 @@ class EventContext(EventPart, RequestContext, AppContext):  # type: ignore[misc,
                 self._tear_down(exc)
         finally:
             self._tokens = before
-            _cv_request.reset(request_token)
+            _reset_request(request_token)
             if app_token is not None:
-                _cv_app.reset(app_token)
+                _reset_app(app_token)
                 if appcontext_popped.receivers:
                     appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
 
