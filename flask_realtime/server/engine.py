@@ -103,13 +103,13 @@ class Engine:
         """
         self.check_accepting()
         state = State.POLLING if transport is None else State.WEBSOCKET
+        # 120 bits from the system's source; 20 characters of [A-Za-z0-9_-].
+        sid = secrets.token_urlsafe(15)
+        session = Session(self, sid, SessionProtocol(self._timing, state, self.now()), environ, host)
+        session.transport = transport
+        session.outbox.append(self._open_message(session, can_upgrade), self.outbox_limits)
         with self.lock:
-            protocol = SessionProtocol(self._timing, state, self.now())
-            # 120 bits from the system's source; 20 characters of [A-Za-z0-9_-].
-            session = Session(self, secrets.token_urlsafe(15), protocol, environ, host)
-            session.transport = transport
-            self.sessions[session.sid] = session
-            session.outbox.append(self._open_message(session, can_upgrade), self.outbox_limits)
+            self.sessions[sid] = session
             session.application = self.application.session_opened(session)
             self._keep_time()
             self.schedule(session)
