@@ -14,9 +14,10 @@ from .backends.asyncio import AsyncioBackend, run_backend
 from .backends.lifecycle import drain_then, revive
 from .backends.server_signals import drain_before_server
 from .context import slim_environ
-from .gateways.asgi import ASGIApp, Receive, Scope, Send, SocketASGI, refuse_websocket, split_path
+from .gateways.asgi import SocketASGI, refuse_websocket, split_path
 from .gateways.http import Reply
 from .mounting import AppState
+from .server.asgi_types import ASGIApp, Receive, Scope, Send
 from .types import DisconnectReason
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from flask import Flask
     from typing_extensions import Unpack
 
-    from .gateways.asgi import ASGIApp
     from .options import EngineIOOptions, EngineOptions
+    from .server.asgi_types import ASGIApp
 
 __all__ = ["EngineIO"]
 

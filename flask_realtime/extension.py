@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from typing_extensions import Unpack
 
-    from .gateways.asgi import ASGIApp
     from .hooks import HookTable
     from .options import SocketIOOptions
+    from .server.asgi_types import ASGIApp
     from .server.ports import Backend, Joinable
     from .test_client import SocketIOTestClient
     from .testing.connection import QueryString

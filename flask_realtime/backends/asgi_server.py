@@ -7,14 +7,13 @@ client does not read (if the server is a good one).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Event", "Receive", "Send", "abort_connection", "transports_of"]
+if TYPE_CHECKING:
+    from ..server.asgi_types import Send
 
-Event = dict[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
+__all__ = ["abort_connection", "transports_of"]
 
 
 def transports_of(send: Send) -> Iterator[Any]:

@@ -9,9 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..protocol.websocket import CloseCode
+from ..server.asgi_types import Event, Receive, Send
 from ..server.logs import short
 from ..types import DisconnectReason
-from .asgi_server import Event, Receive, Send, abort_connection, transports_of
+from .asgi_server import abort_connection, transports_of
 from .bell import Bell
 from .cork import WORTHWHILE, Cork
 from .daphne_server import DaphneConnection

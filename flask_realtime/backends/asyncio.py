@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from ..server.asgi_types import Receive, Send
 from ..server.engine import Engine
 from ..server.ports import Runnable, Scheduler
-from .asgi_server import Receive, Send
 from .asgi_websocket import ASGITransport
 from .coroutines import AsyncFunction, Coroutines
 from .daphne_server import daphne_sender

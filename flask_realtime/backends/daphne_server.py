@@ -13,7 +13,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from .asgi_server import Event, Send
+from ..server.asgi_types import Event, Send
 
 __all__ = ["DaphneConnection", "daphne_sender"]
 

@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from ..server.asgi_types import Receive, Send
 from ..server.ports import Poll
-from .asgi_server import Receive, Send, abort_connection
+from .asgi_server import abort_connection
 from .bell import Bell
 
 __all__ = ["HeldPoll"]

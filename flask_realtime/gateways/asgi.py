@@ -29,15 +29,12 @@ from .http import (
 )
 
 if TYPE_CHECKING:
+    from ..server.asgi_types import ASGIApp, Receive, Scope, Send
     from ..server.engine import Engine
     from ..server.session import Session
 
-__all__ = ["ASGIApp", "ASGIBackend", "SocketASGI", "refuse_websocket"]
+__all__ = ["ASGIBackend", "SocketASGI", "refuse_websocket"]
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Environ = dict[str, Any]
 ASGIHeaders = list[tuple[bytes, bytes]]
 
