@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flask import Request
@@ -24,7 +25,7 @@ __all__ = ["EventContext"]
 
 
 #: the context, or that of a request or an app, or nothing
-get_current = _cv_app.get
+get_current: Callable[[None], AppContext | None] = _cv_app.get
 
 
 class EventContext(EventPart, AppContext):  # type: ignore[override]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ __all__ = ["EventContext"]
 
 
 #: the context, or that of a request, or nothing; of this variable and that of the app only these are used
-get_current = _cv_request.get
+get_current: Callable[[None], RequestContext | None] = _cv_request.get
 _set_request, _reset_request = _cv_request.set, _cv_request.reset
 _set_app, _reset_app = _cv_app.set, _cv_app.reset
 
