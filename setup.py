@@ -16,9 +16,10 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 #: What an event passes through. Their neighbours stay as they are for a reason: mypyc knows no limit of
-#: recursion (simplifier.py and binary.py follow an app's data), lays out a subclass of one of C's
-#: classes wrongly (work.py), and its coroutine functions are not known as such (signatures.py); its objects
-#: have no weak references (handle.py), and no interpreted class can be derived from its classes (pollers.py,
+#: recursion (simplifier.py and binary.py follow an app's data), lays out a subclass of one of C's classes
+#: wrongly (work.py), and has coroutine functions that are not known as such (signatures.py) and throw into
+#: others in the way that Python 3.12 has deprecated (async_handling.py, async_turns.py); its objects have no
+#: weak references (handle.py), and no interpreted class can be derived from its classes (pollers.py,
 #: clock.py, memory.py).
 COMPILED = """
     protocol/engineio/packet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 import flask
@@ -173,7 +173,7 @@ def call(
     )
 
 
-async def call_async(
+def call_async(
     event: str,
     *args: Any,
     namespace: str | None = None,
@@ -182,9 +182,9 @@ async def call_async(
     timeout: float | None = 60,
     ignore_queue: bool = False,
     data: Any = None,
-) -> Any:
+) -> Coroutine[Any, Any, Any]:
     """:func:`call` for ``async def`` handlers: ``answer = await call_async("question")``."""
-    return await _socketio().call_async(
+    return _socketio().call_async(
         event,
         *args,
         namespace=_current("namespace") if namespace is None else namespace,

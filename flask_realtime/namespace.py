@@ -11,8 +11,7 @@ import flask
 
 from .context.http_answers import original
 from .exceptions import EventRefusedError
-from .server.dispatcher import RESERVED_EVENTS
-from .server.handling import NOT_HANDLED
+from .server.dispatcher import NOT_HANDLED, RESERVED_EVENTS
 from .server.signatures import fitted, is_async
 from .server.work import awaited, in_thread
 from .types import AckCallback, Handler, Room, Sid

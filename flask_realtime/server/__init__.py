@@ -9,9 +9,10 @@ user's code runs.
 - :mod:`.message`: what is sent, with its cached wire forms.
 - :mod:`.outbox`: the bounded send queue of a session.
 - :mod:`.session`: one Engine.IO session and its transport.
-- :mod:`.engine`: all sessions; requests in, replies out.
-- :mod:`.inbox`: a client's handlers, run in order.
+- :mod:`.engine`: all sessions; requests in, replies out. :mod:`.handle`: for who may forget it.
+- :mod:`.inbox`: a client's handlers, run in order; :mod:`.async_turns`: the coroutine functions among them.
 - :mod:`.client`: one session's Socket.IO client and its sockets.
+- :mod:`.handling`, :mod:`.async_handling`: what packets set off, with plain functions and coroutine functions.
 - :mod:`.server`: Socket.IO on top of the engine.
 - :mod:`.raw`: messages without Socket.IO, on top of the same engine.
 - :mod:`.dispatcher`: which handler an event has.

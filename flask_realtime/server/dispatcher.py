@@ -8,11 +8,15 @@ from ..types import Handler
 from .pace import Pace
 from .signatures import fitted, is_async
 
-__all__ = ["RESERVED_EVENTS", "Dispatcher", "Match"]
+__all__ = ["NOT_HANDLED", "RESERVED_EVENTS", "Dispatcher", "Match", "arguments"]
 
 ANY: Final = "*"
 #: events of the connection itself; they never reach an event ``'*'``
 RESERVED_EVENTS: Final = frozenset({"connect", "disconnect"})
+
+
+#: what a namespace object's ``trigger_event`` returns for an event that it has no handler for
+NOT_HANDLED: Any = object()
 
 
 class Match(NamedTuple):
@@ -102,3 +106,8 @@ class Dispatcher:
         if namespace not in self._namespaces:
             namespace = ANY
         return self._paces.get((namespace, event)) or self._paces[namespace, ANY]
+
+
+def arguments(match: Match, event: str, args: list[Any]) -> list[Any]:
+    """What the handler of an event is called with."""
+    return [event, *args] if match.event == "*" else args

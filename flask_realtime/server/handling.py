@@ -11,13 +11,14 @@ from ..exceptions import ConnectionRefusedError, EventRefusedError
 from ..protocol.errors import excerpt
 from ..protocol.socketio import Packet, PacketEncoder, PacketType
 from ..types import DisconnectReason, Sid
+from .async_handling import run_connect, run_disconnect, run_event
 from .client import Client, Socket, SocketState
-from .dispatcher import RESERVED_EVENTS, Dispatcher, Match
+from .dispatcher import NOT_HANDLED, RESERVED_EVENTS, Dispatcher, Match, arguments
 from .logs import short
 from .message import Message
 from .pace import Pace
 from .signatures import is_async
-from .work import FAILURE, AsyncWork, Work, awaited, completed
+from .work import FAILURE, AsyncWork, Work, completed
 
 if TYPE_CHECKING:
     from ..adapters import Adapter
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .ports import Backend
 
-__all__ = ["NOT_HANDLED", "HandlingServer", "Runner"]
+__all__ = ["HandlingServer", "Outcome", "Runner"]
 
-#: what a namespace object's ``trigger_event`` returns for an event that it has no handler for
-NOT_HANDLED: Any = object()
 # An enum's members are slow to look up in the enum.
 _ACK: Final = PacketType.ACK
 _CONNECTING: Final = SocketState.CONNECTING
@@ -78,7 +77,7 @@ class Runner(Protocol):
 
 
 #: what a function of the app has returned, and what it has raised
-_Outcome = tuple[Any, BaseException | None]
+Outcome = tuple[Any, BaseException | None]
 
 
 class HandlingServer:
@@ -90,7 +89,7 @@ class HandlingServer:
     dispatcher: Dispatcher
     logger: logging.Logger
     engine: Engine
-    _runner: Runner
+    runner: Runner
     _cluster: Cluster | None
 
     @property
@@ -132,7 +131,7 @@ class HandlingServer:
 
     def _start_connect(self, socket: Socket, auth: Any) -> None:
         if self._handles(socket.namespace, "connect"):
-            work, pace = self._work(socket, "connect", self._run_connect, self._run_connect_async, auth)
+            work, pace = self._work(socket, "connect", self._run_connect, run_connect, auth)
             socket.client.inbox.put(work, pace=pace)
         else:
             self._accept(socket)
@@ -141,7 +140,7 @@ class HandlingServer:
         return (
             self.dispatcher.find(namespace, event) is not None
             or self.dispatcher.find_namespace(namespace) is not None
-            or self._runner.attends(namespace)
+            or self.runner.attends(namespace)
         )
 
     def _work(
@@ -155,23 +154,20 @@ class HandlingServer:
         pace = NO_HANDLER
         if match is not None:
             if match.is_async:
-                return AsyncWork(run_async, socket, about, match), None
+                return AsyncWork(run_async, self, socket, about, match), None
             pace = match.pace
         else:
             obj = self.dispatcher.find_namespace(socket.namespace)
             if obj is not None:
                 if obj.handles_async(event):
-                    return AsyncWork(run_async, socket, about, match), None
+                    return AsyncWork(run_async, self, socket, about, match), None
                 pace = self.dispatcher.pace_of_namespace(socket.namespace, event)
         return partial(run, socket, about, match), pace
 
     def _run_connect(self, socket: Socket, auth: Any, match: Match | None) -> None:
-        self._finish_connect(socket, self._outcome(socket, match, "connect", [auth]))
+        self.finish_connect(socket, self._outcome(socket, match, "connect", [auth]))
 
-    async def _run_connect_async(self, socket: Socket, auth: Any, match: Match | None) -> None:
-        self._finish_connect(socket, await self._outcome_async(socket, match, "connect", [auth]))
-
-    def _finish_connect(self, socket: Socket, outcome: _Outcome) -> None:
+    def finish_connect(self, socket: Socket, outcome: Outcome) -> None:
         value, error = outcome
         if error is None and value is not False:
             with self.engine.lock:
@@ -188,10 +184,10 @@ class HandlingServer:
                 socket.namespace,
             )
         self._reject(socket, REJECTED)
-        self._pass_on(error)
+        self.pass_on(error)
 
     @staticmethod
-    def _pass_on(error: BaseException | None) -> None:
+    def pass_on(error: BaseException | None) -> None:
         """What was meant for the thread or the task: a cancellation, for instance."""
         if error is not None and not isinstance(error, FAILURE):
             raise error
@@ -230,18 +226,13 @@ class HandlingServer:
             self._forget(socket)
             return
         socket.state = SocketState.DISCONNECTING
-        work, pace = self._work(
-            socket, "disconnect", self._run_disconnect, self._run_disconnect_async, reason.value
-        )
+        work, pace = self._work(socket, "disconnect", self._run_disconnect, run_disconnect, reason.value)
         socket.client.inbox.put(work, pace=pace)
 
     def _run_disconnect(self, socket: Socket, reason: str, match: Match | None) -> None:
-        self._finish_disconnect(socket, self._outcome(socket, match, "disconnect", [reason]))
+        self.finish_disconnect(socket, self._outcome(socket, match, "disconnect", [reason]))
 
-    async def _run_disconnect_async(self, socket: Socket, reason: str, match: Match | None) -> None:
-        self._finish_disconnect(socket, await self._outcome_async(socket, match, "disconnect", [reason]))
-
-    def _finish_disconnect(self, socket: Socket, outcome: _Outcome) -> None:
+    def finish_disconnect(self, socket: Socket, outcome: Outcome) -> None:
         _, error = outcome
         if isinstance(error, EventRefusedError):
             self._refused(socket, "disconnect", error)
@@ -249,7 +240,7 @@ class HandlingServer:
             self._failed(socket, error, "disconnect handler of namespace %r failed", socket.namespace)
         with self.engine.lock:
             self._forget(socket)
-        self._pass_on(error)
+        self.pass_on(error)
 
     def _forget(self, socket: Socket) -> None:
         self.adapter.remove(socket)
@@ -268,9 +259,9 @@ class HandlingServer:
             work: Work = partial(self._run_event, socket, packet, match)
             pace: Pace | None = match.pace
         elif match is not None:
-            work, pace = AsyncWork(self._run_event_async, socket, packet, match), None
+            work, pace = AsyncWork(run_event, self, socket, packet, match), None
         else:
-            work, pace = self._work(socket, event, self._run_event, self._run_event_async, packet)
+            work, pace = self._work(socket, event, self._run_event, run_event, packet)
         gate = socket if socket.state is _CONNECTING else None
         socket.client.inbox.put(work, gate, size, pace)
 
@@ -283,30 +274,14 @@ class HandlingServer:
             else:
                 data = packet.data
                 args = data if match.event == "*" else data[1:]
-                value = self._runner.run(socket, match.handler, match.event, args, match.group)
-        except BaseException as error:  # noqa: BLE001 (the app may raise anything; see _pass_on)
-            self._finish_event(socket, packet, (None, error))
+                value = self.runner.run(socket, match.handler, match.event, args, match.group)
+        except BaseException as error:  # noqa: BLE001 (the app may raise anything; see pass_on)
+            self.finish_event(socket, packet, (None, error))
         else:
             if packet.id is not None:
-                self._finish_event(socket, packet, (value, None))
+                self.finish_event(socket, packet, (value, None))
 
-    async def _run_event_async(self, socket: Socket, packet: Packet, match: Match | None) -> None:
-        if socket.state is _GONE:
-            return
-        try:
-            data = packet.data
-            if match is None:
-                value = await self._call_handler_async(socket, None, data[0], data[1:])
-            else:
-                args = data if match.event == "*" else data[1:]
-                value = await self._runner.run_async(socket, match.handler, match.event, args, match.group)
-        except BaseException as error:  # noqa: BLE001 (as above)
-            self._finish_event(socket, packet, (None, error))
-        else:
-            if packet.id is not None:
-                self._finish_event(socket, packet, (value, None))
-
-    def _finish_event(self, socket: Socket, packet: Packet, outcome: _Outcome) -> None:
+    def finish_event(self, socket: Socket, packet: Packet, outcome: Outcome) -> None:
         value, error = outcome
         refusal = None
         if isinstance(error, EventRefusedError):
@@ -328,7 +303,7 @@ class HandlingServer:
                 excerpt(packet.data[0]),
                 socket.namespace,
             )
-        self._pass_on(error)
+        self.pass_on(error)
 
     def _refused(self, socket: Socket, event: str, error: EventRefusedError) -> dict[str, Any]:
         """What the client is told; the rest is for us."""
@@ -344,18 +319,10 @@ class HandlingServer:
 
     # The app's functions
 
-    def _outcome(self, socket: Socket, match: Match | None, event: str, args: list[Any]) -> _Outcome:
+    def _outcome(self, socket: Socket, match: Match | None, event: str, args: list[Any]) -> Outcome:
         try:
             return self._call_handler(socket, match, event, args), None
-        except BaseException as error:  # noqa: BLE001 (the app may raise anything; see _pass_on)
-            return None, error
-
-    async def _outcome_async(
-        self, socket: Socket, match: Match | None, event: str, args: list[Any]
-    ) -> _Outcome:
-        try:
-            return await self._call_handler_async(socket, match, event, args), None
-        except BaseException as error:  # noqa: BLE001 (as above)
+        except BaseException as error:  # noqa: BLE001 (the app may raise anything; see pass_on)
             return None, error
 
     def _failed(self, socket: Socket, error: Exception | SystemExit, what: str, *args: object) -> None:
@@ -368,8 +335,8 @@ class HandlingServer:
 
     def _call_handler(self, socket: Socket, match: Match | None, event: str, args: list[Any]) -> Any:
         if match is not None:
-            return self._runner.run(
-                socket, match.handler, match.event, _arguments(match, event, args), match.group
+            return self.runner.run(
+                socket, match.handler, match.event, arguments(match, event, args), match.group
             )
         return self._call_object(socket, event, args)
 
@@ -379,35 +346,19 @@ class HandlingServer:
         result = NOT_HANDLED
         if obj is not None:
             result = completed(self.backend, obj.trigger_event(event, socket.sid, *args))
-        if self._is_still_attended(socket, event, result):
-            attended = self._runner.run(socket, _nothing, event, args)
+        if self.is_still_attended(socket, event, result):
+            attended = self.runner.run(socket, _nothing, event, args)
             result = attended if result is NOT_HANDLED or attended is False else result
         return result
 
-    async def _call_handler_async(
-        self, socket: Socket, match: Match | None, event: str, args: list[Any]
-    ) -> Any:
-        if match is not None:
-            return await self._runner.run_async(
-                socket, match.handler, match.event, _arguments(match, event, args), match.group
-            )
-        obj = self.dispatcher.find_namespace(socket.namespace)
-        result = NOT_HANDLED
-        if obj is not None:
-            result = await awaited(obj.trigger_event(event, socket.sid, *args))
-        if self._is_still_attended(socket, event, result):
-            attended = await self._runner.run_async(socket, _nothing_async, event, args)
-            result = attended if result is NOT_HANDLED or attended is False else result
-        return result
-
-    def _is_still_attended(self, socket: Socket, event: str, result: Any) -> bool:
+    def is_still_attended(self, socket: Socket, event: str, result: Any) -> bool:
         """Whether the runner is still to be told of an event that a namespace object had."""
-        if event not in RESERVED_EVENTS or not self._runner.attends(socket.namespace):
+        if event not in RESERVED_EVENTS or not self.runner.attends(socket.namespace):
             return False
         if result is NOT_HANDLED:
             return True
         # The object may go its own ways: an override of `trigger_event`, a method `error`.
-        return event == "connect" and result is not False and not self._runner.has_admitted(socket)
+        return event == "connect" and result is not False and not self.runner.has_admitted(socket)
 
     def _send_ack(self, socket: Socket, ack_id: int, result: Any) -> None:
         values = list(result) if isinstance(result, tuple) else [] if result is None else [result]
@@ -428,17 +379,9 @@ class HandlingServer:
         socket = self.adapter.find(sid) if namespace == "*" else self.adapter.get(namespace, sid)
         if socket is None:
             return NOT_HANDLED
-        run = self._runner.run_async if is_async(function) else self._runner.run
+        run = self.runner.run_async if is_async(function) else self.runner.run
         return run(socket, function, event, args, group)
-
-
-def _arguments(match: Match, event: str, args: list[Any]) -> list[Any]:
-    return [event, *args] if match.event == "*" else args
 
 
 def _nothing(argument: object) -> None:
     """In the place of a handler of ``connect`` or ``disconnect``."""
-
-
-async def _nothing_async(argument: object) -> None:
-    """The same, for the event loop."""

@@ -12,9 +12,10 @@ is known to be quick has its turn right where its event was read.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from .async_turns import take_turn
 from .pace import LONG, Pace
 from .work import AsyncWork, Work
 
@@ -30,16 +31,6 @@ PAUSE_AT: Final = 1000
 RESUME_AT: Final = 500
 #: how soon to look again whether the next event may start
 PATIENCE_STEP: Final = 0.01  # seconds
-
-#: after how many coroutines of one client the event loop's other tasks have their turn
-ASYNC_BURST: Final = 10
-
-
-class _Breather:
-    """Awaited, it lets the other tasks of the event loop run."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield
 
 
 class InboxOwner(Protocol):
@@ -72,13 +63,13 @@ class Inbox:
     """
 
     __slots__ = (
-        "_engine",
         "_host",
         "_owner",
         "_pace_here",
         "_started_at",
         "_turn",
         "_working",
+        "engine",
         "patience",
         "queue",
         "received",
@@ -93,7 +84,7 @@ class Inbox:
         host: Callable[..., None] | None,
         patience: float | None,
     ) -> None:
-        self._engine = engine
+        self.engine: Engine = engine
         self._owner = owner
         self._host = host
         self.patience: float | None = patience
@@ -120,16 +111,16 @@ class Inbox:
         if queue is None:
             queue = self.queue = deque()
         queue.append((work, gate, pace))
-        self._engine.work_pending += 1
+        self.engine.work_pending += 1
         if not self._working:
             self._working = True
             self._turn += 1
             self._give_turn()
         elif self._started_at is not None and self.scheduled_at is None and self.patience is not None:
-            self._engine.schedule(self, self._started_at + self.patience)
+            self.engine.schedule(self, self._started_at + self.patience)
         # Large events are too much sooner. Counted since the last rest, which is at least what waits.
         self.received += size
-        if len(queue) >= PAUSE_AT or (size and self.received > self._engine.config.max_queued_bytes):
+        if len(queue) >= PAUSE_AT or (size and self.received > self.engine.config.max_queued_bytes):
             self._owner.pause_reading()
 
     @property
@@ -156,16 +147,16 @@ class Inbox:
         """Have somebody do what is first in the queue. The lock is held."""
         self._started_at = None
         assert self.queue
-        backend = self._engine.backend
+        backend = self.engine.backend
         work, gate, pace = self.queue[0]
         asynchronous = type(work) is AsyncWork
         if self._host is not None:
             if asynchronous:
-                self._host(backend.complete, self._run_async, self._turn)
+                self._host(backend.complete, take_turn, self, self._turn)
             else:
                 self._host(self.run, self._turn)
         elif asynchronous:
-            backend.submit_async(self._run_async, self._turn)
+            backend.submit_async(take_turn, self, self._turn)
         elif gate is None and pace is not None and not pace.waits:  # run_here() would give it back
             backend.submit_here(self, self._turn)
         else:
@@ -175,7 +166,7 @@ class Inbox:
 
     def run_here(self, turn: int) -> None:
         """See :class:`.ports.Runnable`."""
-        engine = self._engine
+        engine = self.engine
         lock, clock = engine.lock, engine.stopwatch
         pace: Pace | None = None
         begun = clock()
@@ -210,7 +201,7 @@ class Inbox:
                 work()
             except BaseException:
                 # It was meant for the thread, not for the client's other events.
-                self._abandon(turn)
+                self.abandon(turn)
                 raise
 
     def _leave_loop(self, turn: int, pace: Pace | None) -> None:
@@ -219,7 +210,7 @@ class Inbox:
         :param pace: that of what was done last.
         """
         self.running -= 1
-        self._engine.handlers_running -= 1
+        self.engine.handlers_running -= 1
         if turn == self._turn:
             self._end_turn()
         elif pace is not None:
@@ -227,14 +218,14 @@ class Inbox:
 
     def held_up(self) -> None:
         """See :class:`.ports.Runnable`."""
-        with self._engine.lock:
+        with self.engine.lock:
             pace = self._pace_here
             if pace is None:
                 return  # it has just returned
             pace.held_up()
-            self._started_at = now = self._engine.now()
+            self._started_at = now = self.engine.now()
             if self.queue and self.scheduled_at is None and self.patience is not None:
-                self._engine.schedule(self, now + self.patience)
+                self.engine.schedule(self, now + self.patience)
 
     # In a thread
 
@@ -246,46 +237,32 @@ class Inbox:
                 entry[0]()
             except BaseException:
                 # It was meant for the thread, not for the client's other events.
-                self._abandon(turn)
+                self.abandon(turn)
                 raise
             entry = self._next(turn, finished=entry)
 
     # In the event loop
 
-    async def _run_async(self, turn: int) -> None:
-        """The same for coroutine functions (in the event loop, without the lock)."""
-        engine = self._engine
-        done = 0
-        while True:
-            with engine.lock:
-                if done:
-                    self._count_finished()
-                if turn != self._turn:
-                    return
-                entry = self._pop()
-                if entry is None:
-                    self._rest()
-                    return
-                work = entry[0]
-                if type(work) is not AsyncWork:
-                    self._give_back(entry)
-                    return
-                self._begin(engine.now())
-            try:
-                await work()
-                done += 1
-                if done % ASYNC_BURST == 0 and self.queue:
-                    await _Breather()
-            except BaseException:  # CancelledError too
-                self._abandon(turn)
-                raise
+    def next_async(self, turn: int) -> Work | None:
+        """What :func:`.take_turn` is to do now, if anything. The lock is held."""
+        if turn != self._turn:
+            return None
+        entry = self._pop()
+        if entry is None:
+            self._rest()
+            return None
+        if type(entry[0]) is not AsyncWork:
+            self._give_back(entry)
+            return None
+        self._begin(self.engine.now())
+        return entry[0]
 
     # The turn
 
-    def _abandon(self, turn: int) -> None:
+    def abandon(self, turn: int) -> None:
         """This thread has to leave: let another one go on."""
-        with self._engine.lock:
-            self._count_finished()
+        with self.engine.lock:
+            self.count_finished()
             if turn == self._turn:
                 self._end_turn()
 
@@ -296,10 +273,11 @@ class Inbox:
         else:
             self._rest()
 
-    def _count_finished(self) -> None:
+    def count_finished(self) -> None:
+        """What has run is done. The lock is held."""
         self.running -= 1
-        self._engine.handlers_running -= 1
-        self._engine.work_pending -= 1
+        self.engine.handlers_running -= 1
+        self.engine.work_pending -= 1
 
     def _rest(self) -> None:
         self._working = False
@@ -309,11 +287,11 @@ class Inbox:
 
     def _next(self, turn: int, finished: Entry | None = None) -> Entry | None:
         """What is to be done now (in a thread, without the lock)."""
-        engine = self._engine
+        engine = self.engine
         with engine.lock:
             now = engine.now()
             if finished is not None:
-                self._count_finished()
+                self.count_finished()
                 pace = finished[2]
                 if pace is not None:
                     started = self._started_at
@@ -342,12 +320,12 @@ class Inbox:
     def _begin(self, now: float) -> None:
         """What was first in the queue begins to run."""
         self.running += 1
-        self._engine.handlers_running += 1
+        self.engine.handlers_running += 1
         self._started_at = now
         queue = self.queue
         if queue:
             if self.scheduled_at is None and self.patience is not None:
-                self._engine.schedule(self, now + self.patience)
+                self.engine.schedule(self, now + self.patience)
             if len(queue) == RESUME_AT:
                 self._owner.resume_reading()
 
@@ -357,7 +335,7 @@ class Inbox:
             work, gate, pace = entry
             if gate is None or not gate.holds(work, pace):
                 return entry
-            self._engine.work_pending -= 1
+            self.engine.work_pending -= 1
         return None
 
     def handle_timeout(self, now: float) -> float | None:
@@ -365,7 +343,7 @@ class Inbox:
         if not (self._working and self.queue) or self.patience is None:
             return None
         again = now + max(self.patience, PATIENCE_STEP)
-        if self._started_at is None or self.running >= self._engine.config.client_handlers:
+        if self._started_at is None or self.running >= self.engine.config.client_handlers:
             return again
         due = self._started_at + self.patience
         if now < due:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from ..exceptions import CallTimeoutError, ClientGoneError
 from ..protocol.socketio import Packet, PacketEncoder, PacketType, Serializer
 from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
 from .acks import AckReceiver, PendingAcks
+from .async_handling import call, run_callback
 from .client import Client, Socket, SocketState
 from .cluster import Cluster
 from .dispatcher import Dispatcher
@@ -39,7 +40,7 @@ STAYING: Final = (SocketState.CONNECTING, SocketState.CONNECTED)
 
 
 @dataclass
-class _PendingCall:
+class PendingCall:
     """An event whose sender waits for the acknowledgement."""
 
     event: str
@@ -77,7 +78,7 @@ class Server(HandlingServer):
         self.dispatcher = dispatcher
         self.logger = logger
         self.engine: Engine = make_engine(config, backend, self, logger)
-        self._runner = runner
+        self.runner = runner
         #: how long callbacks take
         self._callbacks = Pace()
         self._cluster = None if link is None else Cluster(self, link)
@@ -183,7 +184,7 @@ class Server(HandlingServer):
         if values is None:
             return
         if is_async(callback):
-            socket.client.inbox.put(AsyncWork(self._run_callback_async, socket, callback, values))
+            socket.client.inbox.put(AsyncWork(run_callback, self, socket, callback, values))
         else:
             work = partial(self._run_callback, socket, callback, values)
             socket.client.inbox.put(work, pace=self._callbacks)
@@ -192,13 +193,11 @@ class Server(HandlingServer):
         try:
             completed(self.backend, callback(*values))
         except FAILURE as error:
-            self._failed(socket, error, "callback of an emit to client %s failed", socket.sid)
+            self.callback_failed(socket, error)
 
-    async def _run_callback_async(self, socket: Socket, callback: AckCallback, values: list[Any]) -> None:
-        try:
-            await callback(*values)
-        except FAILURE as error:
-            self._failed(socket, error, "callback of an emit to client %s failed", socket.sid)
+    def callback_failed(self, socket: Socket, error: Exception | SystemExit) -> None:
+        """A callback of an emit has raised."""
+        self._failed(socket, error, "callback of an emit to client %s failed", socket.sid)
 
     def call(
         self,
@@ -219,10 +218,10 @@ class Server(HandlingServer):
         :raises RuntimeError: in a coroutine, which must not wait: see :meth:`call_async`.
         """
         done = self.backend.event()
-        pending = self._begin_call([event, *args], namespace, sid, done, ignore_queue)
-        return self._finish_call(pending, done.wait(timeout), timeout)
+        pending = self.begin_call([event, *args], namespace, sid, done, ignore_queue)
+        return self.finish_call(pending, done.wait(timeout), timeout)
 
-    async def call_async(
+    def call_async(
         self,
         event: str,
         args: list[Any],
@@ -230,21 +229,18 @@ class Server(HandlingServer):
         sid: Sid,
         timeout: float | None,
         ignore_queue: bool = False,
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """:meth:`call` for coroutines."""
-        done = self.backend.async_event()
-        pending = self._begin_call([event, *args], namespace, sid, done, ignore_queue)
-        try:
-            in_time = await done.wait(timeout)
-        except BaseException:  # cancelled
-            with self.engine.lock:
-                pending.acks.pop(pending.ack_id)
-            raise
-        return self._finish_call(pending, in_time, timeout)
+        return call(self, [event, *args], namespace, sid, timeout, ignore_queue)
 
-    def _begin_call(
+    def begin_call(
         self, data: list[Any], namespace: str, sid: Sid, done: Event | AsyncEvent, ignore_queue: bool
-    ) -> _PendingCall:
+    ) -> PendingCall:
+        """Send what a call asks.
+
+        :param done: is set when there is an answer, or when there will be none.
+        :raises ClientGoneError: see :meth:`call`.
+        """
         with self.engine.lock:
             socket = self.adapter.get(namespace, sid)
             if socket is None and self._cluster is not None and not ignore_queue:
@@ -253,7 +249,7 @@ class Server(HandlingServer):
                 raise ClientGoneError(f"no client {sid!r} is connected to namespace {namespace!r}")
             else:
                 acks = socket.acks
-            pending = _PendingCall(data[0], sid, acks, acks.new_id())
+            pending = PendingCall(data[0], sid, acks, acks.new_id())
 
         def receive(values: list[Any] | None) -> None:
             pending.answer = values
@@ -273,10 +269,18 @@ class Server(HandlingServer):
             socket.client.session.resume_reading()
         return pending
 
-    def _finish_call(self, pending: _PendingCall, in_time: bool, timeout: float | None) -> Any:
-        sid = pending.sid
+    def abandon_call(self, pending: PendingCall) -> None:
+        """Nobody waits for the answer any more."""
         with self.engine.lock:
             pending.acks.pop(pending.ack_id)
+
+    def finish_call(self, pending: PendingCall, in_time: bool, timeout: float | None) -> Any:
+        """The answer to a call.
+
+        :raises CallTimeoutError, ClientGoneError: see :meth:`call`.
+        """
+        sid = pending.sid
+        self.abandon_call(pending)
         if not in_time:
             raise CallTimeoutError(f"client {sid!r} did not acknowledge {pending.event!r} within {timeout} s")
         values = pending.answer

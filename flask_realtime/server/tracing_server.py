@@ -76,10 +76,10 @@ class TracingServer(Server):
     def emit_to(self, socket: Socket, event: str, args: Sequence[Any]) -> None:
         self.emit(event, args, socket.namespace, Target((socket.sid,)))
 
-    def _begin_call(
+    def begin_call(
         self, data: list[Any], namespace: str, sid: Sid, done: Event | AsyncEvent, ignore_queue: bool
     ) -> Any:
-        pending = super()._begin_call(data, namespace, sid, done, ignore_queue)
+        pending = super().begin_call(data, namespace, sid, done, ignore_queue)
         self._trace("call of %s by client %s of namespace %s", excerpt(data[0]), sid, excerpt(namespace))
         return pending
 

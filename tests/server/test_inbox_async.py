@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from still_engine import StillBackend, make_engine
 
-from flask_realtime.server.inbox import ASYNC_BURST, PAUSE_AT, Inbox
+from flask_realtime.server.async_turns import ASYNC_BURST
+from flask_realtime.server.inbox import PAUSE_AT, Inbox
 from flask_realtime.server.work import AsyncWork
 
 
@@ -435,7 +436,7 @@ def test_coroutines_for_a_test_client_run_where_it_says() -> None:
     room.backend.complete = lambda function, *args: hosted.append(("complete", *args))  # type: ignore[attr-defined]
     room.inbox = Inbox(room.engine, room.owner, lambda f, *args: f(*args), 0.1)  # type: ignore[arg-type]
     room.put_async("async")
-    assert hosted == [("complete", 1)]
+    assert hosted == [("complete", room.inbox, 1)]
 
 
 @pytest.mark.parametrize("patience", [None, 0.0, 0.1])
