@@ -12,7 +12,7 @@ user's code runs.
 - :mod:`.engine`: all sessions; requests in, replies out. :mod:`.handle`: for who may forget it.
 - :mod:`.inbox`: a client's handlers, run in order; :mod:`.async_turns`: the coroutine functions among them.
 - :mod:`.client`: one session's Socket.IO client and its sockets.
-- :mod:`.handling`, :mod:`.async_handling`: what packets set off, with plain functions and coroutine functions.
+- :mod:`.handling`, :mod:`.async_handling`: what packets set off; plain and coroutine functions.
 - :mod:`.server`: Socket.IO on top of the engine.
 - :mod:`.raw`: messages without Socket.IO, on top of the same engine.
 - :mod:`.dispatcher`: which handler an event has.

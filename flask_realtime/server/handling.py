@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -56,14 +56,14 @@ class Runner(Protocol):
         """
         ...
 
-    async def run_async(
+    def run_async(
         self,
         socket: Socket,
         function: Callable[..., Any],
         message: str | None,
         args: list[Any],
         group: Any = None,
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """The same for a coroutine function."""
         ...
 
