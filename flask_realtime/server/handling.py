@@ -168,6 +168,7 @@ class HandlingServer:
         self.finish_connect(socket, self._outcome(socket, match, "connect", [auth]))
 
     def finish_connect(self, socket: Socket, outcome: Outcome) -> None:
+        """A ``connect`` handler has come to its end: accept the client, or refuse it."""
         value, error = outcome
         if error is None and value is not False:
             with self.engine.lock:
@@ -233,6 +234,7 @@ class HandlingServer:
         self.finish_disconnect(socket, self._outcome(socket, match, "disconnect", [reason]))
 
     def finish_disconnect(self, socket: Socket, outcome: Outcome) -> None:
+        """A ``disconnect`` handler has come to its end: forget the socket."""
         _, error = outcome
         if isinstance(error, EventRefusedError):
             self._refused(socket, "disconnect", error)
@@ -282,6 +284,7 @@ class HandlingServer:
                 self.finish_event(socket, packet, (value, None))
 
     def finish_event(self, socket: Socket, packet: Packet, outcome: Outcome) -> None:
+        """An event's handler has come to its end: acknowledge the event, or log what was raised."""
         value, error = outcome
         refusal = None
         if isinstance(error, EventRefusedError):

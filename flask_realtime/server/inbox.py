@@ -245,17 +245,8 @@ class Inbox:
 
     def next_async(self, turn: int) -> Work | None:
         """What :func:`.take_turn` is to do now, if anything. The lock is held."""
-        if turn != self._turn:
-            return None
-        entry = self._pop()
-        if entry is None:
-            self._rest()
-            return None
-        if type(entry[0]) is not AsyncWork:
-            self._give_back(entry)
-            return None
-        self._begin(self.engine.now())
-        return entry[0]
+        entry = self._begin_next(turn, self.engine.now(), asynchronous=True)
+        return None if entry is None else entry[0]
 
     # The turn
 
@@ -299,17 +290,21 @@ class Inbox:
                         pace.record(now - started)
                     else:
                         pace.held_up()  # it has used up the patience
-            if turn != self._turn:
-                return None
-            entry = self._pop()
-            if entry is None:
-                self._rest()
-                return None
-            if type(entry[0]) is AsyncWork:
-                self._give_back(entry)
-                return None
-            self._begin(now)
-            return entry
+            return self._begin_next(turn, now, asynchronous=False)
+
+    def _begin_next(self, turn: int, now: float, asynchronous: bool) -> Entry | None:
+        """What is first in the queue, begun; None where it is not for this turn, or of the other kind."""
+        if turn != self._turn:
+            return None
+        entry = self._pop()
+        if entry is None:
+            self._rest()
+            return None
+        if (type(entry[0]) is AsyncWork) is not asynchronous:
+            self._give_back(entry)
+            return None
+        self._begin(now)
+        return entry
 
     def _give_back(self, entry: Entry) -> None:
         """It is done elsewhere; no gate holds it any more."""
