@@ -22,6 +22,8 @@ class StillBackend:
     def __init__(self, lock: Lock) -> None:
         self._lock = lock
         self.time = 0.0
+        #: how often a deadline has become the first of all
+        self.rescheduled = 0
 
     def lock(self) -> Lock:
         return self._lock
@@ -35,7 +37,8 @@ class StillBackend:
 
     def keep(self, scheduler: object) -> None: ...
 
-    def reschedule(self) -> None: ...
+    def reschedule(self) -> None:
+        self.rescheduled += 1
 
 
 def make_engine(backend: StillBackend, **options: Any) -> Engine:

@@ -43,7 +43,7 @@ async def run_event(server: HandlingServer, socket: Socket, packet: Packet, matc
         else:
             args = data if match.event == "*" else data[1:]
             value = await server.runner.run_async(socket, match.handler, match.event, args, match.group)
-    except BaseException as error:  # noqa: BLE001 (the app may raise anything; see pass_on)
+    except BaseException as error:  # noqa: BLE001 (the app may raise anything; the server passes it on)
         server.finish_event(socket, packet, (None, error))
     else:
         if packet.id is not None:

@@ -149,6 +149,7 @@ class HandlingServer:
         """A run of an event's handler, and how long it takes; for a coroutine function that is None.
 
         :param run: is called with ``socket``, ``about`` and the function that handles it, if it is one.
+        :param run_async: the same of :mod:`.async_handling`, where the server comes first.
         """
         match: Match | None = self.dispatcher.find(socket.namespace, event)
         pace = NO_HANDLER
@@ -185,10 +186,10 @@ class HandlingServer:
                 socket.namespace,
             )
         self._reject(socket, REJECTED)
-        self.pass_on(error)
+        self._pass_on(error)
 
     @staticmethod
-    def pass_on(error: BaseException | None) -> None:
+    def _pass_on(error: BaseException | None) -> None:
         """What was meant for the thread or the task: a cancellation, for instance."""
         if error is not None and not isinstance(error, FAILURE):
             raise error
@@ -242,7 +243,7 @@ class HandlingServer:
             self._failed(socket, error, "disconnect handler of namespace %r failed", socket.namespace)
         with self.engine.lock:
             self._forget(socket)
-        self.pass_on(error)
+        self._pass_on(error)
 
     def _forget(self, socket: Socket) -> None:
         self.adapter.remove(socket)
@@ -277,7 +278,7 @@ class HandlingServer:
                 data = packet.data
                 args = data if match.event == "*" else data[1:]
                 value = self.runner.run(socket, match.handler, match.event, args, match.group)
-        except BaseException as error:  # noqa: BLE001 (the app may raise anything; see pass_on)
+        except BaseException as error:  # noqa: BLE001 (the app may raise anything; see _pass_on)
             self.finish_event(socket, packet, (None, error))
         else:
             if packet.id is not None:
@@ -306,7 +307,7 @@ class HandlingServer:
                 excerpt(packet.data[0]),
                 socket.namespace,
             )
-        self.pass_on(error)
+        self._pass_on(error)
 
     def _refused(self, socket: Socket, event: str, error: EventRefusedError) -> dict[str, Any]:
         """What the client is told; the rest is for us."""
@@ -325,7 +326,7 @@ class HandlingServer:
     def _outcome(self, socket: Socket, match: Match | None, event: str, args: list[Any]) -> Outcome:
         try:
             return self._call_handler(socket, match, event, args), None
-        except BaseException as error:  # noqa: BLE001 (the app may raise anything; see pass_on)
+        except BaseException as error:  # noqa: BLE001 (the app may raise anything; see _pass_on)
             return None, error
 
     def _failed(self, socket: Socket, error: Exception | SystemExit, what: str, *args: object) -> None:

@@ -10,7 +10,7 @@ from ..protocol.errors import excerpt
 from ..protocol.socketio import Packet
 from ..types import EVERYBODY, AckCallback, DisconnectReason, Room, Sid, Target
 from .client import Socket
-from .server import Server
+from .server import PendingCall, Server
 from .tracing import TraceLog
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class TracingServer(Server):
 
     def begin_call(
         self, data: list[Any], namespace: str, sid: Sid, done: Event | AsyncEvent, ignore_queue: bool
-    ) -> Any:
+    ) -> PendingCall:
         pending = super().begin_call(data, namespace, sid, done, ignore_queue)
         self._trace("call of %s by client %s of namespace %s", excerpt(data[0]), sid, excerpt(namespace))
         return pending

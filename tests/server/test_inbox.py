@@ -157,6 +157,7 @@ def test_the_deadline_is_asked_for_when_work_begins_or_when_more_comes(room: Roo
     room.put("slow", lambda: (setattr(room.backend, "time", 5.0), room.put("late"))[0])
     room.run()
     assert room.engine.next_deadline() == 0.1
+    assert room.backend.rescheduled == 1
 
 
 def test_two_slow_ones(room: Room) -> None:
@@ -178,6 +179,7 @@ def test_strict_work_waits(room: Room) -> None:
     room.run()
     assert room.order == ["slow", "slow returns", "next"]
     assert room.engine.next_deadline() is None
+    assert room.backend.rescheduled == 0
 
 
 def test_no_patience_at_all() -> None:
