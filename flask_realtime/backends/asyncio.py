@@ -25,6 +25,7 @@ from .held_poll import HeldPoll
 from .pool import ThreadPools
 from .quick_runner import QuickRunner
 from .schedulers import Schedulers
+from .switching import switch_sooner
 from .task_runner import TaskRunner
 
 __all__ = ["AsyncioBackend", "LoopTimer", "run_backend"]
@@ -314,5 +315,6 @@ def run_backend(backends: dict[int, AsyncioBackend], handler_threads: int) -> As
     if backend is None or backend.loop is not loop:
         for key in [key for key, old in backends.items() if old.loop.is_closed()]:
             del backends[key]
+        switch_sooner()
         backend = backends[id(loop)] = AsyncioBackend(handler_threads)
     return backend

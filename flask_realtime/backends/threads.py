@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 from .pool import ThreadPools
 from .process_loop import ProcessLoop, ProcessLoopBackend
+from .switching import switch_sooner
 
 __all__ = ["ThreadsBackend"]
 
 
 def _start_thread(run: Callable[[], None]) -> None:
+    switch_sooner()
     threading.Thread(target=run, name="flask-realtime-loop", daemon=True).start()
 
 
