@@ -268,6 +268,7 @@ class Client:
     def session_closed(self, reason: DisconnectReason) -> None:
         """See :class:`.SessionApplication`."""
         self._connect_by = self._attachments_by = None
+        self.server.engine.unschedule(self)
         self._decoder.reset()
         for socket in list(self.sockets.values()):
             self.leave(socket, reason)

@@ -162,6 +162,7 @@ class Engine:
     def forget(self, session: Session, reason: DisconnectReason) -> None:
         """A session has ended."""
         self.sessions.pop(session.sid, None)
+        self.unschedule(session)
 
     # Deadlines
 
@@ -171,6 +172,10 @@ class Engine:
             when = owner.protocol.next_deadline()
         if self._deadlines.schedule(owner, when):
             self.backend.reschedule()
+
+    def unschedule(self, owner: DeadlineOwner) -> None:
+        """``owner`` has gone: the time to ask it must not keep it alive."""
+        self._deadlines.forget(owner)
 
     def next_deadline(self) -> float | None:
         """For the loop: when :meth:`handle_timeouts` is due."""

@@ -6,6 +6,7 @@ Everything runs in memory and in virtual time, over real sockets (see ``engine_d
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import threading
 from typing import Any
@@ -19,6 +20,7 @@ from flask_realtime.backends.memory import MemoryBackend
 from flask_realtime.backends.pollers import SelectorPoller
 from flask_realtime.exceptions import CallTimeoutError, ClientGoneError, ConnectionRefusedError
 from flask_realtime.server.inbox import Inbox
+from flask_realtime.server.session import Session
 from flask_realtime.types import DisconnectReason, Target
 
 REASONS = {reason.value for reason in DisconnectReason}
@@ -231,6 +233,20 @@ class Test2AtMostOnceNeverLost:
         world.advance(100)
         assert len(world.called("disconnect")) == 1
         assert world.stats == NOTHING
+
+    def test_clients_that_have_gone_are_not_kept_until_their_heartbeats_would_be_due(
+        self, world: World
+    ) -> None:
+        """A server on which many come and go holds those that are there."""
+        for _ in range(150):
+            EngineClient.websocket(world).connect().abort()
+            world.settle()
+            world.clients.clear()
+        world.backend.advance(2)  # what they might still have sent is waited for
+        world.settle()
+        gc.collect()
+        kept = [each for each in gc.get_objects() if type(each) is Session and each.engine is world.engine]
+        assert len(kept) <= 60
 
     def test_what_is_queued_at_the_end_is_dropped_and_not_counted(self, world: World) -> None:
         client = EngineClient.polling(world).connect()

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import sys
+import weakref
+from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -155,3 +160,79 @@ def test_every_owner_is_asked_once_at_its_earliest_time(schedules: list[tuple[in
     heap.handle_timeouts(1000.0)
     assert heap.next_deadline() is None
     assert all(len(owner.asked) <= 1 for owner in owners)
+
+
+def test_who_has_gone_is_not_asked() -> None:
+    heap, gone, there = DeadlineHeap(), Owner(), Owner()
+    for owner in (gone, there):
+        heap.schedule(owner, 1.0)
+    heap.forget(gone)
+    heap.forget(gone)
+    heap.handle_timeouts(1.0)
+    assert (gone.asked, there.asked) == ([], [1.0])
+    assert heap.next_deadline() is None
+
+
+def test_who_has_gone_may_come_back() -> None:
+    heap, owner = DeadlineHeap(), Owner()
+    heap.schedule(owner, 1.0)
+    heap.forget(owner)
+    heap.schedule(owner, 2.0)
+    heap.handle_timeouts(1.0)
+    assert owner.asked == []
+    heap.handle_timeouts(2.0)
+    assert owner.asked == [2.0]
+
+
+def test_who_has_gone_does_not_live_until_its_deadline() -> None:
+    heap, there = DeadlineHeap(), Owner()
+    heap.schedule(there, 500.0)
+    alive: weakref.WeakSet[Owner] = weakref.WeakSet()
+    for when in range(2000):
+        owner = Owner()
+        alive.add(owner)
+        heap.schedule(owner, float(when))
+        heap.forget(owner)
+    del owner
+    gc.collect()
+    assert len(alive) <= 101
+    heap.handle_timeouts(1000.0)
+    assert there.asked == [1000.0]
+
+
+def test_an_owner_that_is_often_due_earlier_has_few_entries() -> None:
+    heap, there, owner = DeadlineHeap(), Owner(), Owner()
+    heap.schedule(there, 1.0)
+    before = sys.getrefcount(owner)
+    for when in range(2000, 0, -1):
+        heap.schedule(owner, float(when))
+    assert sys.getrefcount(owner) - before <= 102
+    heap.handle_timeouts(1.0)
+    assert (there.asked, owner.asked) == ([1.0], [1.0])
+    heap.handle_timeouts(2000.0)
+    assert owner.asked == [1.0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_among_many_who_come_and_go_each_is_asked_once_when_it_is_due(seed: int) -> None:
+    random = Random(seed)
+    heap, now = DeadlineHeap(), 0.0
+    owners = [Owner() for _ in range(300)]
+    due: dict[Owner, float] = {}
+    expected: dict[Owner, list[float]] = {owner: [] for owner in owners}
+    for _ in range(3000):
+        owner, step = random.choice(owners), random.random()
+        if step < 0.6:
+            when = now + random.randrange(1, 100)
+            heap.schedule(owner, when)
+            due[owner] = min(when, due.get(owner, when))
+        elif step < 0.99:
+            heap.forget(owner)
+            due.pop(owner, None)
+        else:
+            now += random.randrange(10)
+            heap.handle_timeouts(now)
+            for each in [each for each, when in due.items() if when <= now]:
+                expected[each].append(now)
+                del due[each]
+    assert {owner: owner.asked for owner in owners} == expected
