@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ParamSpec
 
 TIMEOUT = 5.0
 
 Event = dict[str, Any]
+P = ParamSpec("P")
 
 
 def play(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run the coroutine of a test in a loop of its own."""
     asyncio.run(asyncio.wait_for(test(), 30))
+
+
+def played(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """A test that is a coroutine function."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        play(functools.partial(test, *args, **kwargs))
+
+    return run
 
 
 async def eventually(condition: Callable[[], Any], timeout: float = TIMEOUT) -> Any:

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from asgi_driver import eventually, play
+from asgi_driver import eventually, play, played
 
 from flask_realtime.backends.asgi_server import abort_connection
 from flask_realtime.backends.asyncio import GRACE, AsyncioBackend, LoopTimer, run_backend
@@ -33,32 +33,28 @@ class Deadlines:
 
 
 class TestTime:
-    def test_deadlines_are_handled_in_time(self) -> None:
-        async def test() -> None:
-            timer = LoopTimer(asyncio.get_running_loop())
-            start = timer.now()
-            deadlines = Deadlines(start + 0.05, start + 0.1)
-            timer.keep(deadlines)
-            await eventually(lambda: len(deadlines.handled) == 2)
-            assert 0.1 <= timer.now() - start < 0.3
+    @played
+    async def test_deadlines_are_handled_in_time(self) -> None:
+        timer = LoopTimer(asyncio.get_running_loop())
+        start = timer.now()
+        deadlines = Deadlines(start + 0.05, start + 0.1)
+        timer.keep(deadlines)
+        await eventually(lambda: len(deadlines.handled) == 2)
+        assert 0.1 <= timer.now() - start < 0.3
 
-        play(test)
+    @played
+    async def test_a_deadline_that_has_become_earlier(self) -> None:
+        backend = AsyncioBackend(2)
+        deadlines = Deadlines(backend.now() + 100)
+        backend.keep(deadlines)
+        await asyncio.sleep(0.02)
 
-    def test_a_deadline_that_has_become_earlier(self) -> None:
-        async def test() -> None:
-            backend = AsyncioBackend(2)
-            deadlines = Deadlines(backend.now() + 100)
-            backend.keep(deadlines)
-            await asyncio.sleep(0.02)
+        def hurry() -> None:
+            deadlines.deadlines.insert(0, backend.now() + 0.01)
+            backend.reschedule()
 
-            def hurry() -> None:
-                deadlines.deadlines.insert(0, backend.now() + 0.01)
-                backend.reschedule()
-
-            threading.Thread(target=hurry).start()
-            await eventually(lambda: deadlines.handled, 0.8)
-
-        play(test)
+        threading.Thread(target=hurry).start()
+        await eventually(lambda: deadlines.handled, 0.8)
 
     def test_time_stands_still_while_the_loop_does(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.WARNING)
@@ -89,28 +85,24 @@ class TestTime:
         play(test)
         assert "loop blocked 1." in caplog.text
 
-    def test_a_pause_between_two_deadlines(self) -> None:
-        async def test() -> None:
-            timer = LoopTimer(asyncio.get_running_loop())
-            start = timer.now()
-            timer.keep(deadlines := Deadlines(start + 100))
-            time.sleep(1.8)
-            await asyncio.sleep(GRACE * 3)
-            assert timer.now() - start < 1.3
-            assert not deadlines.handled
+    @played
+    async def test_a_pause_between_two_deadlines(self) -> None:
+        timer = LoopTimer(asyncio.get_running_loop())
+        start = timer.now()
+        timer.keep(deadlines := Deadlines(start + 100))
+        time.sleep(1.8)
+        await asyncio.sleep(GRACE * 3)
+        assert timer.now() - start < 1.3
+        assert not deadlines.handled
 
-        play(test)
-
-    def test_a_request_comes_after_what_is_due(self) -> None:
-        async def test() -> None:
-            timer = LoopTimer(asyncio.get_running_loop())
-            deadlines = Deadlines(timer.now() + 0.03)
-            timer.keep(deadlines)
-            time.sleep(0.04)
-            timer.catch_up()
-            assert deadlines.handled
-
-        play(test)
+    @played
+    async def test_a_request_comes_after_what_is_due(self) -> None:
+        timer = LoopTimer(asyncio.get_running_loop())
+        deadlines = Deadlines(timer.now() + 0.03)
+        timer.keep(deadlines)
+        time.sleep(0.04)
+        timer.catch_up()
+        assert deadlines.handled
 
     def test_a_scheduler_that_fails_or_dies(self, caplog: pytest.LogCaptureFixture) -> None:
         class Failing(Deadlines):
@@ -131,22 +123,20 @@ class TestTime:
 
 
 class TestCalls:
-    def test_from_threads_and_from_the_loop(self) -> None:
-        async def test() -> None:
-            backend = AsyncioBackend(2)
-            called: list[int] = []
+    @played
+    async def test_from_threads_and_from_the_loop(self) -> None:
+        backend = AsyncioBackend(2)
+        called: list[int] = []
 
-            def call() -> None:
-                for i in range(1000):
-                    backend.call_soon(lambda i=i: called.append(i))  # type: ignore[misc]
+        def call() -> None:
+            for i in range(1000):
+                backend.call_soon(lambda i=i: called.append(i))  # type: ignore[misc]
 
-            threads = [threading.Thread(target=call) for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            call()
-            await eventually(lambda: len(called) == 5000)
-
-        play(test)
+        threads = [threading.Thread(target=call) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        call()
+        await eventually(lambda: len(called) == 5000)
 
     def test_one_that_fails(self, caplog: pytest.LogCaptureFixture) -> None:
         async def test() -> None:
@@ -159,17 +149,15 @@ class TestCalls:
         play(test)
         assert "ZeroDivisionError" in caplog.text
 
-    def test_work_in_a_thread(self) -> None:
+    @played
+    async def test_work_in_a_thread(self) -> None:
         def fail() -> None:
             raise ValueError("on purpose")
 
-        async def test() -> None:
-            backend = AsyncioBackend(2)
-            assert await backend.in_thread(threading.current_thread) is not threading.current_thread()
-            with pytest.raises(ValueError, match="on purpose"):
-                await backend.in_thread(fail)
-
-        play(test)
+        backend = AsyncioBackend(2)
+        assert await backend.in_thread(threading.current_thread) is not threading.current_thread()
+        with pytest.raises(ValueError, match="on purpose"):
+            await backend.in_thread(fail)
 
     def test_after_the_end_of_the_loop(self) -> None:
         backends: list[AsyncioBackend] = []
@@ -188,17 +176,15 @@ class TestCalls:
         backends[0].submit_async(last)
         assert ran.wait(5)
 
-    def test_coroutines_run_in_the_servers_loop(self) -> None:
+    @played
+    async def test_coroutines_run_in_the_servers_loop(self) -> None:
         async def where() -> asyncio.AbstractEventLoop:
             return asyncio.get_running_loop()
 
-        async def test() -> None:
-            backend = AsyncioBackend(2)
-            assert await backend.in_thread(backend.complete, where) is backend.loop
-            with pytest.raises(RuntimeError, match="would block"):
-                backend.event()
-
-        play(test)
+        backend = AsyncioBackend(2)
+        assert await backend.in_thread(backend.complete, where) is backend.loop
+        with pytest.raises(RuntimeError, match="would block"):
+            backend.event()
 
     def test_each_loop_has_its_backend(self) -> None:
         backends: dict[int, AsyncioBackend] = {}
@@ -213,33 +199,29 @@ class TestCalls:
 
 
 class TestBell:
-    def test_a_ring_is_kept(self) -> None:
-        async def test() -> None:
-            bell = Bell(asyncio.get_running_loop())
-            bell.ring()
-            await asyncio.wait_for(bell.wait(), 1)
-            waiting = asyncio.ensure_future(bell.wait())
-            await asyncio.sleep(0.01)
-            assert not waiting.done()
-            bell.ring()
-            bell.ring()
-            await waiting
+    @played
+    async def test_a_ring_is_kept(self) -> None:
+        bell = Bell(asyncio.get_running_loop())
+        bell.ring()
+        await asyncio.wait_for(bell.wait(), 1)
+        waiting = asyncio.ensure_future(bell.wait())
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        bell.ring()
+        bell.ring()
+        await waiting
 
-        play(test)
-
-    def test_a_server_that_raises_when_a_client_has_gone(self) -> None:
+    @played
+    async def test_a_server_that_raises_when_a_client_has_gone(self) -> None:
         async def receive() -> dict[str, Any]:
             raise OSError("gone")
 
         async def send(event: dict[str, Any]) -> None: ...
 
-        async def test() -> None:
-            backend = AsyncioBackend(2)
-            with backend.hold_poll(receive, send) as held:
-                assert isinstance(held, HeldPoll)
-                assert not await held.wait()
-
-        play(test)
+        backend = AsyncioBackend(2)
+        with backend.hold_poll(receive, send) as held:
+            assert isinstance(held, HeldPoll)
+            assert not await held.wait()
 
 
 class TransportOwner:

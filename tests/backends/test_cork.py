@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi_driver import play
+from asgi_driver import play, played
 
 from flask_realtime.backends.asgi_server import transports_of
 from flask_realtime.backends.cork import Cork
@@ -75,18 +75,16 @@ def test_it_is_on_within_its_block(kind: str) -> None:
     run(kind, test)
 
 
-def test_no_other_socket_has_one(tmp_path: Any) -> None:
-    async def test() -> None:
-        loop = asyncio.get_running_loop()
-        transport, client = await connect(
-            lambda protocol: loop.create_unix_server(protocol, str(tmp_path / "socket")),
-            lambda address: loop.create_unix_connection(asyncio.Protocol, address),
-        )
-        assert Cork.of(transport) is None
-        transport.close()
-        client.close()
-
-    play(test)
+@played
+async def test_no_other_socket_has_one(tmp_path: Any) -> None:
+    loop = asyncio.get_running_loop()
+    transport, client = await connect(
+        lambda protocol: loop.create_unix_server(protocol, str(tmp_path / "socket")),
+        lambda address: loop.create_unix_connection(asyncio.Protocol, address),
+    )
+    assert Cork.of(transport) is None
+    transport.close()
+    client.close()
 
 
 def test_where_none_is_found() -> None:

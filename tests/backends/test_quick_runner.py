@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import pytest
 from acceptance.wire import wait_until
-from asgi_driver import eventually, play
+from asgi_driver import eventually, played
 from backends.test_supervision import PATIENCE, Work
 
 from flask_realtime.backends import quick_runner
@@ -150,15 +150,13 @@ def test_nothing_is_taken_where_no_thread_can_be_started(
     assert work.done.wait(PATIENCE)
 
 
-def test_the_event_loop_goes_on_meanwhile() -> None:
-    async def test() -> None:
-        backend = AsyncioBackend(2)
-        go = threading.Event()
-        work = Work(lambda: go.wait(PATIENCE))
-        backend.submit_here(work, 1)
-        await eventually(work.told.is_set)
-        await asyncio.sleep(0)
-        go.set()
-        await eventually(work.done.is_set)
-
-    play(test)
+@played
+async def test_the_event_loop_goes_on_meanwhile() -> None:
+    backend = AsyncioBackend(2)
+    go = threading.Event()
+    work = Work(lambda: go.wait(PATIENCE))
+    backend.submit_here(work, 1)
+    await eventually(work.told.is_set)
+    await asyncio.sleep(0)
+    go.set()
+    await eventually(work.done.is_set)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asgi_driver import Call, Request, WebSocket, eventually, play
+from asgi_driver import Call, Request, WebSocket, eventually, play, played
 from flask import Flask, request, session, url_for
 from requiring import found_or_skip
 
@@ -37,28 +37,26 @@ async def connect(asgi: Any, query: str = "", **more: Any) -> WebSocket:
     return websocket
 
 
-def test_handlers_in_threads_and_in_the_loop() -> None:
-    async def test() -> None:
-        app, socketio = make_app()
-        loops: list[Any] = []
+@played
+async def test_handlers_in_threads_and_in_the_loop() -> None:
+    app, socketio = make_app()
+    loops: list[Any] = []
 
-        @socketio.on("plain")
-        def plain(value):
-            emit("plain-back", value)
+    @socketio.on("plain")
+    def plain(value):
+        emit("plain-back", value)
 
-        @socketio.on("native")
-        async def native(value):
-            loops.append(asyncio.get_running_loop())
-            await asyncio.sleep(0)
-            emit("native-back", value)
+    @socketio.on("native")
+    async def native(value):
+        loops.append(asyncio.get_running_loop())
+        await asyncio.sleep(0)
+        emit("native-back", value)
 
-        websocket = await connect(socketio.asgi_app(app))
-        websocket.send('42["plain",1]', '42["native",2]')
-        assert await websocket.receive() == '42["plain-back",1]'
-        assert await websocket.receive() == '42["native-back",2]'
-        assert loops == [asyncio.get_running_loop()]
-
-    play(test)
+    websocket = await connect(socketio.asgi_app(app))
+    websocket.send('42["plain",1]', '42["native",2]')
+    assert await websocket.receive() == '42["plain-back",1]'
+    assert await websocket.receive() == '42["native-back",2]'
+    assert loops == [asyncio.get_running_loop()]
 
 
 @pytest.fixture
@@ -68,95 +66,85 @@ def always_quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("always_quick")
-def test_an_event_that_comes_with_the_connect() -> None:
-    async def test() -> None:
-        app, socketio = make_app()
-        socketio.on("connect")(lambda: None)
-        socketio.on("echo")(lambda value: emit("back", value))
-        asgi = socketio.asgi_app(app)
-        for value in range(3):  # at the latest for the second client both handlers are known to be quick
-            websocket = WebSocket(asgi, **SOCKETIO)
-            await websocket.next_event()
-            await websocket.receive()
-            websocket.send("40", f'42["echo",{value}]')
-            assert str(await websocket.receive()).startswith("40{")
-            assert await websocket.receive() == f'42["back",{value}]'
-
-    play(test)
+@played
+async def test_an_event_that_comes_with_the_connect() -> None:
+    app, socketio = make_app()
+    socketio.on("connect")(lambda: None)
+    socketio.on("echo")(lambda value: emit("back", value))
+    asgi = socketio.asgi_app(app)
+    for value in range(3):  # at the latest for the second client both handlers are known to be quick
+        websocket = WebSocket(asgi, **SOCKETIO)
+        await websocket.next_event()
+        await websocket.receive()
+        websocket.send("40", f'42["echo",{value}]')
+        assert str(await websocket.receive()).startswith("40{")
+        assert await websocket.receive() == f'42["back",{value}]'
 
 
 @pytest.mark.usefixtures("always_quick")
-def test_coroutines_between_what_is_quick() -> None:
-    async def test() -> None:
-        app, socketio = make_app()
+@played
+async def test_coroutines_between_what_is_quick() -> None:
+    app, socketio = make_app()
 
-        @socketio.on("plain")
-        def plain(value):
-            emit("back", value)
+    @socketio.on("plain")
+    def plain(value):
+        emit("back", value)
 
-        @socketio.on("native")
-        async def native(value):
-            emit("back", value)
+    @socketio.on("native")
+    async def native(value):
+        emit("back", value)
 
-        websocket = await connect(socketio.asgi_app(app))
-        websocket.send('42["nobody handles this"]', '42["plain",0]')
-        assert await websocket.receive() == '42["back",0]'
-        websocket.send(*(f'42["{name}",{i}]' for i in range(1, 4) for name in ("plain", "native")))
-        for i in range(1, 4):
-            assert await websocket.receive() == await websocket.receive() == f'42["back",{i}]'
-
-    play(test)
+    websocket = await connect(socketio.asgi_app(app))
+    websocket.send('42["nobody handles this"]', '42["plain",0]')
+    assert await websocket.receive() == '42["back",0]'
+    websocket.send(*(f'42["{name}",{i}]' for i in range(1, 4) for name in ("plain", "native")))
+    for i in range(1, 4):
+        assert await websocket.receive() == await websocket.receive() == f'42["back",{i}]'
 
 
-def test_the_request_of_the_handshake() -> None:
-    async def test() -> None:
-        app, socketio = make_app()
+@played
+async def test_the_request_of_the_handshake() -> None:
+    app, socketio = make_app()
 
-        @app.route("/login")
-        def login() -> str:
-            session["name"] = "Ada"
-            return "ok"
+    @app.route("/login")
+    def login() -> str:
+        session["name"] = "Ada"
+        return "ok"
 
-        @socketio.on("ask")
-        def ask():
-            return [
-                request.args["room"],
-                request.headers["X-Test"],
-                request.remote_addr,
-                request.host,
-                session.get("name"),
-                url_for("login"),
-            ]
+    @socketio.on("ask")
+    def ask():
+        return [
+            request.args["room"],
+            request.headers["X-Test"],
+            request.remote_addr,
+            request.host,
+            session.get("name"),
+            url_for("login"),
+        ]
 
-        asgi = socketio.asgi_app(app)
-        reply = await Request(asgi, query="", path="/root/login", root_path="/root").reply()
-        cookie = str(reply.header("set-cookie")).partition(";")[0]
-        headers = {"cookie": cookie, "x-test": "yes"}
-        websocket = await connect(
-            asgi, "&room=7", headers=headers, path="/root/socket.io/", root_path="/root"
-        )
-        websocket.send('421["ask"]')
-        answer = json.loads(str(await websocket.receive())[3:])
-        assert answer == [["7", "yes", "192.0.2.1", "server.example", "Ada", "/root/login"]]
-
-    play(test)
+    asgi = socketio.asgi_app(app)
+    reply = await Request(asgi, query="", path="/root/login", root_path="/root").reply()
+    cookie = str(reply.header("set-cookie")).partition(";")[0]
+    headers = {"cookie": cookie, "x-test": "yes"}
+    websocket = await connect(asgi, "&room=7", headers=headers, path="/root/socket.io/", root_path="/root")
+    websocket.send('421["ask"]')
+    answer = json.loads(str(await websocket.receive())[3:])
+    assert answer == [["7", "yes", "192.0.2.1", "server.example", "Ada", "/root/login"]]
 
 
-def test_a_view_emits() -> None:
-    async def test() -> None:
-        app, socketio = make_app()
+@played
+async def test_a_view_emits() -> None:
+    app, socketio = make_app()
 
-        @app.route("/tell")
-        def tell() -> str:
-            socketio.emit("news", 1)
-            return "told"
+    @app.route("/tell")
+    def tell() -> str:
+        socketio.emit("news", 1)
+        return "told"
 
-        asgi = socketio.asgi_app(app)
-        websocket = await connect(asgi)
-        assert (await Request(asgi, query="", path="/tell").reply()).text == "told"
-        assert await websocket.receive() == '42["news",1]'
-
-    play(test)
+    asgi = socketio.asgi_app(app)
+    websocket = await connect(asgi)
+    assert (await Request(asgi, query="", path="/tell").reply()).text == "told"
+    assert await websocket.receive() == '42["news",1]'
 
 
 def test_loops_one_after_another() -> None:
@@ -176,20 +164,18 @@ def test_loops_one_after_another() -> None:
     play(test)
 
 
-def test_both_extensions_in_one_app() -> None:
-    async def test() -> None:
-        app, socketio = make_app()
-        engineio = EngineIO(app)
-        engineio.on_message(lambda client, data: client.send(data))
-        for asgi in (socketio.asgi_app(app), engineio.asgi_app(app)):
-            await connect(asgi)
-            websocket = WebSocket(asgi)
-            await websocket.next_event()
-            await websocket.receive()
-            websocket.send("4x")
-            assert await websocket.receive() == "4x"
-
-    play(test)
+@played
+async def test_both_extensions_in_one_app() -> None:
+    app, socketio = make_app()
+    engineio = EngineIO(app)
+    engineio.on_message(lambda client, data: client.send(data))
+    for asgi in (socketio.asgi_app(app), engineio.asgi_app(app)):
+        await connect(asgi)
+        websocket = WebSocket(asgi)
+        await websocket.next_event()
+        await websocket.receive()
+        websocket.send("4x")
+        assert await websocket.receive() == "4x"
 
 
 def test_without_an_app() -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from asgi_driver import eventually, play
+from asgi_driver import eventually, played
 
 from flask_realtime.backends.asgi_server import abort_connection
 from flask_realtime.backends.daphne_server import DaphneConnection, daphne_sender
@@ -84,89 +84,77 @@ def test_other_servers(protocol: Protocol) -> None:
     assert daphne_sender(other := partial(send, {})) is other
 
 
-def test_what_daphne_would_not_say(protocol: Protocol) -> None:
-    async def test() -> None:
-        send = sender(protocol)
-        await send({"type": "websocket.send", "bytes": b""})
-        await send({"type": "websocket.send", "bytes": b"x"})
-        await send({"type": "websocket.close", "code": 1001})
-        assert protocol.said == [(b"", True), {"type": "websocket.send", "bytes": b"x"}, 1001]
-
-    play(test)
+@played
+async def test_what_daphne_would_not_say(protocol: Protocol) -> None:
+    send = sender(protocol)
+    await send({"type": "websocket.send", "bytes": b""})
+    await send({"type": "websocket.send", "bytes": b"x"})
+    await send({"type": "websocket.close", "code": 1001})
+    assert protocol.said == [(b"", True), {"type": "websocket.send", "bytes": b"x"}, 1001]
 
 
-def test_a_refused_handshake_is_daphnes_own_doing(protocol: Protocol) -> None:
-    async def test() -> None:
-        protocol.state = 1
-        await sender(protocol)({"type": "websocket.close", "code": 1008})
-        assert protocol.said == [{"type": "websocket.close", "code": 1008}]
-
-    play(test)
+@played
+async def test_a_refused_handshake_is_daphnes_own_doing(protocol: Protocol) -> None:
+    protocol.state = 1
+    await sender(protocol)({"type": "websocket.close", "code": 1008})
+    assert protocol.said == [{"type": "websocket.close", "code": 1008}]
 
 
-def test_a_websocket_whose_client_does_not_read(protocol: Protocol) -> None:
-    async def test() -> None:
-        send = sender(protocol)
-        await send(text("1"))
-        protocol.producer.pauseProducing()
-        waiting = asyncio.ensure_future(send(text("2")))
-        await asyncio.sleep(0.01)
-        assert protocol.said == [text("1")]
-        protocol.producer.resumeProducing()
-        await waiting
-        assert protocol.said == [text("1"), text("2")]
-        abort_connection(send)
-        assert protocol.aborted
-
-    play(test)
+@played
+async def test_a_websocket_whose_client_does_not_read(protocol: Protocol) -> None:
+    send = sender(protocol)
+    await send(text("1"))
+    protocol.producer.pauseProducing()
+    waiting = asyncio.ensure_future(send(text("2")))
+    await asyncio.sleep(0.01)
+    assert protocol.said == [text("1")]
+    protocol.producer.resumeProducing()
+    await waiting
+    assert protocol.said == [text("1"), text("2")]
+    abort_connection(send)
+    assert protocol.aborted
 
 
-def test_a_connection_that_is_lost_holds_nobody(protocol: Protocol) -> None:
-    async def test() -> None:
-        send = sender(protocol)
-        await send(text("1"))
-        protocol.producer.pauseProducing()
-        waiting = asyncio.ensure_future(send(text("2")))
-        await asyncio.sleep(0)
-        protocol.producer.stopProducing()
-        await asyncio.wait_for(waiting, 1)
-
-    play(test)
+@played
+async def test_a_connection_that_is_lost_holds_nobody(protocol: Protocol) -> None:
+    send = sender(protocol)
+    await send(text("1"))
+    protocol.producer.pauseProducing()
+    waiting = asyncio.ensure_future(send(text("2")))
+    await asyncio.sleep(0)
+    protocol.producer.stopProducing()
+    await asyncio.wait_for(waiting, 1)
 
 
 @pytest.mark.parametrize("lost", [False, True])
-def test_a_response(protocol: Protocol, lost: bool) -> None:
-    async def test() -> None:
-        protocol.producer = None
-        send = sender(protocol)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        assert protocol.producer is None
-        await send(body(b"1", True))
-        producer = protocol.producer
-        producer.pauseProducing()
-        waiting = asyncio.ensure_future(send(body(b"", True)))
-        await asyncio.sleep(0.01)
-        assert not waiting.done()
-        if lost:
-            protocol.channel = None
-            producer.stopProducing()
-        else:
-            producer.resumeProducing()
-        await waiting
-        await send(body(b"2", False))
-        assert [event.get("body") for event in protocol.said] == [None, b"1", b"", b"2"]
-        assert lost or protocol.producer is None
-
-    play(test)
+@played
+async def test_a_response(protocol: Protocol, lost: bool) -> None:
+    protocol.producer = None
+    send = sender(protocol)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    assert protocol.producer is None
+    await send(body(b"1", True))
+    producer = protocol.producer
+    producer.pauseProducing()
+    waiting = asyncio.ensure_future(send(body(b"", True)))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    if lost:
+        protocol.channel = None
+        producer.stopProducing()
+    else:
+        producer.resumeProducing()
+    await waiting
+    await send(body(b"2", False))
+    assert [event.get("body") for event in protocol.said] == [None, b"1", b"", b"2"]
+    assert lost or protocol.producer is None
 
 
-def test_reading_is_paused(protocol: Protocol) -> None:
-    async def test() -> None:
-        connection = sender(protocol).__self__
-        assert isinstance(connection, DaphneConnection)
-        connection.pause_reading()
-        assert not protocol.reading
-        connection.resume_reading()
-        await eventually(lambda: protocol.reading)
-
-    play(test)
+@played
+async def test_reading_is_paused(protocol: Protocol) -> None:
+    connection = sender(protocol).__self__
+    assert isinstance(connection, DaphneConnection)
+    connection.pause_reading()
+    assert not protocol.reading
+    connection.resume_reading()
+    await eventually(lambda: protocol.reading)
