@@ -12,6 +12,7 @@ from .loop import Connection, Loop
 __all__ = ["PollingClient", "read_response"]
 
 SEPARATOR = b"\x1e"  # between the packets of a payload
+PING = b"2"
 PATH = "/socket.io/?EIO=4&transport=polling"
 
 Receive = Callable[[bytes], object]
@@ -158,20 +159,25 @@ class PollingClient:
 
     def _accepted(self, body: bytes) -> None:
         self._check_confirmation(body)
+        self._await_connect()
+
+    def _await_connect(self) -> None:
         self._polls.request(self._get(), self._connected)
 
     def _connected(self, body: bytes) -> None:
-        if not body.startswith(b"40{"):
+        packets = _packets(body)
+        if not packets:
+            self._await_connect()
+        elif len(packets) == 1 and packets[0].startswith(b"40{"):
+            self._ready(self)
+        else:
             raise Fault(f"not connected: {body[:200]!r}")
-        self._ready(self)
 
     def _poll(self) -> None:
         self._polls.request(self._get(), self._polled)
 
     def _polled(self, body: bytes) -> None:
-        for packet in body.split(SEPARATOR):
-            if packet == b"2":  # answered only by the next message: a load is shorter than a ping's patience
-                continue
+        for packet in _packets(body):
             if packet != self._awaited:
                 raise Fault(f"{packet[:200]!r} instead of {(self._awaited or b'')[:200]!r}")
             self._awaited = None
@@ -200,6 +206,11 @@ class PollingClient:
         head = f"POST {self._path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nAccept: */*\r\n"
         body = f"Content-Type: text/plain;charset=UTF-8\r\nContent-Length: {len(packet)}\r\n\r\n"
         return (head + body).encode() + packet
+
+
+def _packets(body: bytes) -> list[bytes]:
+    """Those of a payload without pings, which are not answered: a load is shorter than a ping's patience."""
+    return [packet for packet in body.split(SEPARATOR) if packet != PING]
 
 
 def _nothing() -> None: ...

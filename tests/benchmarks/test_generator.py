@@ -180,12 +180,32 @@ def test_polling_mistakes(answer: Answer, message: str) -> None:
         run(programs.Polling(clients=1), target(port))
 
 
+@pytest.mark.parametrize(
+    ("polls", "message"),
+    [
+        ([b'2\x1e40{"sid":"y"}'], "another"),
+        ([b"2", b'40{"sid":"y"}\x1e2'], "another"),
+        ([b'44{"message":"no"}'], "not connected"),
+        ([b'2\x1e40{"sid":"y"}\x1e42["more"]'], "not connected"),
+    ],
+    ids=["a ping before", "pings before and behind", "refused", "more"],
+)
+def test_what_a_client_that_polls_takes_for_connected(polls: list[bytes], message: str) -> None:
+    answer = Answer("GET", "200 OK", b'42["echo","another"]')
+    with polled(answer, *polls) as port, pytest.raises(Fault, match=message):
+        run(programs.Polling(clients=1), target(port))
+
+
 @contextlib.contextmanager
-def polled(answer: Answer) -> Iterator[int]:
+def polled(answer: Answer, *polls: bytes) -> Iterator[int]:
+    """A server.
+
+    :param polls: what it answers to the polls until the client is connected.
+    """
     import socketserver
     import threading
 
-    opening = iter([b'0{"sid":"x"}', b"ok", b'40{"sid":"y"}'])
+    opening = iter([b'0{"sid":"x"}', b"ok", *(polls or [b'40{"sid":"y"}'])])
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
