@@ -49,7 +49,7 @@ class Encoder:
         try:
             if data is None:
                 pass
-            elif is_plain(data if kind is _EVENT or kind is _ACK else (data,)):
+            elif is_plain(data if type(data) is list else [data]):
                 body = self._dumps(data)
             else:
                 body, attachments = self._write(data)

@@ -6,10 +6,7 @@ through a :class:`.Simplifier`, one object after the other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
+from typing import Any, Final
 
 LEAVES: Final = frozenset((str, int, float, bool, type(None)))
 """The types of JSON that hold nothing."""
@@ -21,10 +18,11 @@ _MANY: Final = 8
 _ENDLESS: Final = 900
 
 
-def is_plain(items: Collection[Any], depth: int = 0) -> bool:
+def is_plain(items: list[Any], depth: int = 0) -> bool:
     """Tell whether there is nothing but JSON's own types in ``items``, and strings as keys of dicts.
 
-    This runs for every packet that is sent, so it looks at types, builds nothing and calls little.
+    This runs for every packet that is sent, so it looks at types, builds nothing and calls little. Each type
+    is compared by itself: compiled, that takes an instruction, and looking it up in a set a hundred.
 
     :param depth: how many levels are around them.
     :raises RecursionError: where the data refers to itself.
@@ -33,7 +31,7 @@ def is_plain(items: Collection[Any], depth: int = 0) -> bool:
         return True
     for item in items:
         kind = type(item)
-        if kind in LEAVES:
+        if kind is str or kind is int or kind is float or kind is bool or item is None:
             continue
         if kind is dict:
             mapping: dict[Any, Any] = item
@@ -41,11 +39,13 @@ def is_plain(items: Collection[Any], depth: int = 0) -> bool:
                 if type(key) is not str:
                     return False
                 kind = type(value)
-                if kind in LEAVES:
+                if kind is str or kind is int or kind is float or kind is bool or value is None:
                     continue
-                if not is_plain(value if kind is list else (value,), _below(depth)):
+                if not is_plain(value if kind is list else [value], _below(depth)):
                     return False
-        elif (kind is not list and kind is not tuple) or not is_plain(item, _below(depth)):
+        elif (kind is not list and kind is not tuple) or not is_plain(
+            item if kind is list else [*item], _below(depth)
+        ):
             return False
     return True
 
