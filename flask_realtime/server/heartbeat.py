@@ -58,13 +58,15 @@ class DeadlineHeap:
         self._outdated += 1
         # Looking at all of them is paid for by those that have become outdated since the last time.
         if self._outdated > max(FEW, len(self._heap) // 2):
-            self._heap = [entry for entry in self._heap if entry[2].scheduled_at == entry[0]]
-            heapify(self._heap)
+            heap = [entry for entry in self._heap if entry[2].scheduled_at == entry[0]]
+            heapify(heap)
+            self._heap = heap  # not in place: see next_deadline()
             self._outdated = 0
 
     def next_deadline(self) -> float | None:
-        """The time of the earliest entry."""
-        return self._heap[0][0] if self._heap else None
+        """The time of the earliest entry. The loop asks without the lock."""
+        heap = self._heap
+        return heap[0][0] if heap else None
 
     def handle_timeouts(self, now: float) -> None:
         """Ask every owner that is due."""
