@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 
 # What these modules assert is shown as what a test asserts.
 pytest.register_assert_rewrite("acceptance", "extension", "matrix", "proxies")
+
+# Loops in this process would shorten Python's own, and one that was chosen stays. Clients of other libraries
+# run here too, in threads, and some fail where pytest changes the environment at the wrong moment.
+sys.setswitchinterval(0.006)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell, which our servers would inherit: some are stopped with Ctrl-C.
