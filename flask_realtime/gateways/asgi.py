@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from ..protocol.engineio.request import ErrorCode
 from ..protocol.errors import RemoteProtocolError
 from ..protocol.websocket import CloseCode
+from ..server.inbox import MOMENT
 from ..server.ports import Backend, Event, Poll
 from .http import (
     RESPONSE_GRACE,
@@ -213,13 +214,15 @@ class SocketASGI:
             session = await self._session_of_poll(backend, asked.sid)
         with backend.hold_poll(receive, send) as held:
             poll = held.poll
-            answer = self._gateway.begin_poll(session, poll)
+            handled = self._gateway.begin_poll(session, poll, backend.async_event)
             written = False
             try:
+                if handled is not None:
+                    await handled.wait(MOMENT)
+                answer = self._gateway.answer_poll(session, poll)
                 # Woken for nothing where an upgrade has failed, say.
                 while answer is None and await held.wait():
-                    with self.engine.lock:
-                        answer = session.answer_poll(poll)
+                    answer = self._gateway.answer_poll(session, poll)
                 if answer is not None:
                     sid = session.sid if asked.sid is None else None
                     written = await self._answer(backend, held, answer, request, send, sid)

@@ -18,7 +18,7 @@ from ..protocol.engineio.request import EngineRequest, ErrorCode, parse_request
 from ..protocol.errors import RemoteProtocolError, excerpt
 from ..protocol.websocket import CloseCode, Handshake, HandshakeError, check_handshake, is_upgrade
 from ..server.logs import short
-from ..server.ports import Poll, WebSocketTransport
+from ..server.ports import E, Poll, WebSocketTransport
 from .cors import CORSPolicy
 
 if TYPE_CHECKING:
@@ -327,14 +327,22 @@ class HTTPGateway:
 
     # Sessions
 
-    def begin_poll(self, session: Session, poll: Poll) -> bytes | None:
-        """A GET of the session begins; its answer, where there is one already.
+    def begin_poll(self, session: Session, poll: Poll, event: Callable[[], E]) -> E | None:
+        """A GET of the session begins.
 
+        :param event: makes one to wait for.
+        :returns: what to wait for, :data:`.MOMENT` at most, before the answer is asked for: what the client
+            has sent before is just being handled, and one response can bring all answers to it.
         :raises RemoteProtocolError: see :meth:`.Session.begin_poll`.
         """
         with self.engine.lock:
             session.check_living()
             session.begin_poll(poll)
+            return session.application.when_idle(event)
+
+    def answer_poll(self, session: Session, poll: Poll) -> bytes | None:
+        """The answer to a GET, where there is one already."""
+        with self.engine.lock:
             return session.answer_poll(poll)
 
     def attach(self, transport: AttachableTransport, sid: str | None, prepare: Callable[[], Any]) -> Headers:

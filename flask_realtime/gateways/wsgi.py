@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..protocol.engineio.request import ErrorCode
 from ..protocol.errors import RemoteProtocolError
 from ..protocol.websocket import CloseCode, PerMessageDeflate, WebSocketConnection, encode_close
+from ..server.inbox import MOMENT
 from ..server.message import CLOSE
 from ..server.ports import Access, Backend, Event, Poll
 from ..types import DisconnectReason
@@ -206,7 +207,7 @@ class SocketMiddleware:
         if how is Access.TAKE:
             pause = self.backend.pause(environ)
             poll = Poll(_nothing if pause is None else pause.wake)
-            answer = self._gateway.begin_poll(session, poll)
+            answer = self._begin_poll(session, poll)
             if answer is None and pause is not None:
                 answer = self._answer_after(pause, session, poll, environ)
             if answer is None:
@@ -215,22 +216,32 @@ class SocketMiddleware:
         else:
             ready = self.backend.event()
             poll = Poll(ready.set)
-            answer = self._gateway.begin_poll(session, poll)
+            answer = self._begin_poll(session, poll)
             if answer is None:
                 self.backend.park_poll(environ, ready)
                 answer = self._answer_parked(session, poll)
         return self._respond(session, poll, answer, request, start_response)
 
-    def _answer_after(
-        self, pause: Pause, session: Session, poll: Poll, environ: dict[str, Any]
-    ) -> bytes | None:
-        """The answer of a poll, if it comes soon."""
+    def _begin_poll(self, session: Session, poll: Poll) -> bytes | None:
+        """The answer of a poll, where there is one already."""
+        handled = self._gateway.begin_poll(session, poll, self.backend.event)
+        if handled is not None:
+            self._wait(partial(handled.wait, MOMENT), session, poll)
+        return self._gateway.answer_poll(session, poll)
+
+    def _wait(self, wait: Callable[[], object], session: Session, poll: Poll) -> None:
         try:
-            pause.wait()
+            wait()
         except BaseException:  # the greenlet is killed
             with self.engine.lock:
                 session.poll_failed(poll)
             raise
+
+    def _answer_after(
+        self, pause: Pause, session: Session, poll: Poll, environ: dict[str, Any]
+    ) -> bytes | None:
+        """The answer of a poll, if it comes soon."""
+        self._wait(pause.wait, session, poll)
         gone = self.backend.has_left(environ)
         with self.engine.lock:
             if gone:
@@ -281,7 +292,7 @@ class SocketMiddleware:
         start_response: StartResponse,
         sid: str,
     ) -> Iterable[bytes]:
-        answer = self._gateway.begin_poll(session, poll)
+        answer = self._begin_poll(session, poll)
         assert answer is not None  # the OPEN packet
         return self._respond(session, poll, answer, request, start_response, sid)
 

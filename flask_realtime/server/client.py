@@ -6,6 +6,7 @@ All methods expect the engine's lock to be held, unless they say otherwise.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,7 @@ from .pace import Pace
 from .work import Work
 
 if TYPE_CHECKING:
+    from .ports import E
     from .server import Server
     from .session import Session
 
@@ -296,6 +298,10 @@ class Client:
     def backlog(self) -> int:
         """See :class:`.SessionApplication`."""
         return len(self.inbox) + sum(socket.held for socket in self.sockets.values())
+
+    def when_idle(self, make: Callable[[], E]) -> E | None:
+        """See :class:`.SessionApplication`."""
+        return self.inbox.when_idle(make)
 
     def pause_reading(self) -> None:
         """Its handlers can't keep up: stop reading from it (see :class:`.InboxOwner`)."""

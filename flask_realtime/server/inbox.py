@@ -21,8 +21,9 @@ from .work import AsyncWork, Work
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .ports import E
 
-__all__ = ["Inbox"]
+__all__ = ["MOMENT", "Inbox"]
 
 #: Events that may wait for one client at the very most, where it can't be left unread.
 MAX_BACKLOG: Final = 10_000
@@ -31,6 +32,8 @@ PAUSE_AT: Final = 1000
 RESUME_AT: Final = 500
 #: how soon to look again whether the next event may start
 PATIENCE_STEP: Final = 0.01  # seconds
+#: how long a poll waits for the handlers of what its client has sent before
+MOMENT: Final = 0.02  # seconds
 
 
 class InboxOwner(Protocol):
@@ -66,6 +69,7 @@ class Inbox:
         "_host",
         "_owner",
         "_pace_here",
+        "_set_idle",
         "_started_at",
         "_turn",
         "_working",
@@ -94,6 +98,8 @@ class Inbox:
         self.scheduled_at: float | None = None
         self._turn = 0
         self._working = False
+        # That of the event that somebody waits for.
+        self._set_idle: Callable[[], None] | None = None
         # That of what runs in the loop.
         self._pace_here: Pace | None = None
         # When the running work of this turn has started; None while the turn waits for a thread, and in the
@@ -127,6 +133,15 @@ class Inbox:
     def idle(self) -> bool:
         """Nothing waits, and nothing runs that others would wait for."""
         return not self._working
+
+    def when_idle(self, make: Callable[[], E]) -> E | None:
+        """See :meth:`.SessionApplication.when_idle`. The engine's lock is held."""
+        started = self._started_at
+        if not self._working or (started is not None and self.engine.now() - started >= MOMENT):
+            return None
+        event = make()
+        self._set_idle = event.set
+        return event
 
     def __len__(self) -> int:
         return 0 if self.queue is None else len(self.queue)
@@ -275,6 +290,9 @@ class Inbox:
         self.queue = self._started_at = None
         self.received = 0
         self._owner.resume_reading()
+        if self._set_idle is not None:
+            self._set_idle()
+            self._set_idle = None
 
     def _next(self, turn: int, finished: Entry | None = None) -> Entry | None:
         """What is to be done now (in a thread, without the lock)."""

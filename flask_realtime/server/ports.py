@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from ..protocol.errors import RemoteProtocolError
@@ -21,6 +21,7 @@ __all__ = [
     "Application",
     "AsyncEvent",
     "Backend",
+    "E",
     "Event",
     "Host",
     "Joinable",
@@ -55,6 +56,9 @@ class AsyncEvent(Protocol):
     def set(self) -> None: ...
 
     async def wait(self, timeout: float | None = None) -> bool: ...
+
+
+E = TypeVar("E", Event, AsyncEvent)
 
 
 class Lock(Protocol):
@@ -301,6 +305,14 @@ class SessionApplication(Protocol):
 
     def backlog(self) -> int:
         """How many events wait for their handlers."""
+        ...
+
+    def when_idle(self, make: Callable[[], E]) -> E | None:
+        """An event that is set as soon as all that has come is handled.
+
+        :param make: makes one.
+        :returns: None where there is nothing to wait for: all is handled, or a handler takes its time.
+        """
         ...
 
 

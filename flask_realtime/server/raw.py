@@ -18,7 +18,7 @@ from .work import FAILURE, AsyncWork, Work, completed
 if TYPE_CHECKING:
     from ..config import ServerConfig
     from .engine import Engine
-    from .ports import Backend
+    from .ports import Backend, E
     from .session import Session
 
 __all__ = ["RawHandlers", "RawServer", "RawSession"]
@@ -100,6 +100,10 @@ class RawSession:
     def backlog(self) -> int:
         """See :class:`.SessionApplication`."""
         return len(self.inbox)
+
+    def when_idle(self, make: Callable[[], E]) -> E | None:
+        """See :class:`.SessionApplication`."""
+        return self.inbox.when_idle(make)
 
     def pause_reading(self) -> None:
         """See :class:`.InboxOwner`."""

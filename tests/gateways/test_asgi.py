@@ -62,6 +62,21 @@ class World:
         await eventually(lambda: self.sessions)
         return sid
 
+    async def echo_one_of_two(self) -> tuple[str, threading.Event]:
+        """A session on polling that has the echo of "one", and gets that of "two" when the event is set."""
+        go_on = threading.Event()
+
+        def echo(session: Any, data: str | bytes) -> None:
+            if data == "two":
+                go_on.wait(10)
+            self._echo(session, data)
+
+        self.engineio.on_message(echo)
+        sid = await self.open_polling()
+        assert (await self.post(sid, b"4one\x1e4two").reply()).text == "ok"
+        await eventually(lambda: self.messages == ["one"])
+        return sid, go_on
+
     async def open_websocket(self, **kwargs: Any) -> WebSocket:
         websocket = self.websocket(**kwargs)
         assert (await websocket.next_event())["type"] == "websocket.accept"
@@ -86,6 +101,27 @@ class TestPolling:
         assert reply.text == "4hello\x1ebAAE="
         assert reply.header("content-length") == str(len(reply.body))
         assert reply.header("cache-control") == "no-store"
+
+    @played
+    async def test_one_poll_brings_all_that_the_client_has_asked_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in ("gateways.asgi", "server.inbox"):
+            monkeypatch.setattr(f"flask_realtime.{module}.MOMENT", 10)
+        world = World()
+        sid, go_on = await world.echo_one_of_two()
+        poll = world.poll(sid)
+        await asyncio.sleep(0)
+        go_on.set()
+        assert (await poll.reply()).text == "4one\x1e4two"
+
+    @played
+    async def test_a_poll_does_not_wait_for_a_handler_that_takes_its_time(self) -> None:
+        world = World()
+        sid, go_on = await world.echo_one_of_two()
+        assert (await world.poll(sid).reply()).text == "4one"
+        go_on.set()
+        assert (await world.poll(sid).reply()).text == "4two"
 
     @played
     async def test_a_poll_waits_until_a_thread_sends(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 from engine_driver import NOTHING, EngineClient, MakeWorld, World, event_packet
 
 from flask_realtime.backends.memory import MemoryBackend
+from flask_realtime.server.inbox import MOMENT
 from flask_realtime.server.ports import Access, Event
 
 
@@ -114,6 +115,90 @@ def test_events_of_the_client(world: World, client: EngineClient) -> None:
     client.post(event_packet("message", 1), event_packet("message", 2))
     world.settle()
     assert world.called("message") == [(1,), (2,)]
+
+
+class Handled:
+    """An event of virtual time: while it is waited for, handlers run, and then time passes."""
+
+    def __init__(self, backend: MemoryBackend) -> None:
+        self.backend = backend
+        self.happened = False
+
+    def set(self) -> None:
+        self.happened = True
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.backend.run_tasks()
+        if not self.happened and timeout:
+            self.backend.advance(timeout)
+        return self.happened
+
+
+@pytest.fixture
+def handled(world: World, client: EngineClient, monkeypatch: pytest.MonkeyPatch) -> list[Handled]:
+    """What polls have waited for."""
+    events: list[Handled] = []
+
+    def event() -> Handled:
+        events.append(Handled(world.backend))
+        return events[-1]
+
+    monkeypatch.setattr(world.backend, "event", event)
+    return events
+
+
+def test_one_poll_brings_all_that_the_client_has_asked_for(
+    world: World, client: EngineClient, handled: list[Handled]
+) -> None:
+    world.on("message", lambda value: world.server.emit("n", [value]))
+    client.post(event_packet("message", 1), event_packet("message", 2), event_packet("message", 3))
+    world.server.emit("n", [0])
+    started = world.backend.time
+    assert world.fetch(query=client.query).packets == [f'42["n",{n}]' for n in range(4)]
+    assert world.backend.time == started
+    assert backend_of(world).parked == 0
+
+
+def test_a_poll_does_not_wait_for_a_handler_that_takes_its_time(
+    world: World, client: EngineClient, handled: list[Handled]
+) -> None:
+    replies: list[tuple[float, Any]] = []
+
+    def slow() -> None:
+        started = world.backend.time
+        for n in (1, 2):
+            world.server.emit("n", [n])
+            reply = world.fetch(query=client.query)
+            replies.append((world.backend.time - started, reply.packets))
+
+    world.on("message", slow)
+    client.post(event_packet("message"))
+    world.settle()
+    # The first one has waited, the second one knows better.
+    assert replies == [(MOMENT, ['42["n",1]']), (MOMENT, ['42["n",2]'])]
+
+
+@pytest.mark.parametrize("how", ["killed", "closed"])
+def test_a_session_that_ends_while_a_poll_waits_for_handlers(
+    world: World, client: EngineClient, handled: list[Handled], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def wait(self: Handled, timeout: float | None = None) -> bool:
+        if how == "killed":
+            raise SystemExit  # as gevent's GreenletExit, which is no Exception either
+        client.post("1")
+        return False
+
+    monkeypatch.setattr(Handled, "wait", wait)
+    client.post(event_packet("message", 1))
+    if how == "killed":
+        with pytest.raises(SystemExit):
+            world.fetch(query=client.query)
+    else:
+        assert world.fetch(query=client.query).body == b"6"
+    world.settle()
+    reason = "transport error" if how == "killed" else "client disconnect"
+    assert world.called("disconnect") == [(reason,)]
+    assert world.stats == NOTHING
 
 
 def test_a_drain(world: World, client: EngineClient) -> None:

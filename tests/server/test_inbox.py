@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from still_engine import StillBackend, make_engine
 
-from flask_realtime.server.inbox import PAUSE_AT, RESUME_AT, Inbox
+from flask_realtime.server.inbox import MOMENT, PAUSE_AT, RESUME_AT, Inbox
 from flask_realtime.server.pace import Pace
 
 
@@ -136,6 +136,32 @@ def test_counts_while_it_runs(room: Room) -> None:
     room.put("b")
     room.run()
     assert seen == [(1, 1, 1)]
+
+
+def test_somebody_may_wait_until_it_is_idle(room: Room) -> None:
+    assert room.inbox.when_idle(threading.Event) is None
+    room.put(1)
+    room.put(2)
+    event = room.inbox.when_idle(threading.Event)
+    assert event is not None
+    room.put(3, lambda: room.order.append(event.is_set()))
+    room.run()
+    assert room.order == [1, 2, 3, False, "3 returns"]
+    assert event.is_set()
+    assert room.inbox.when_idle(threading.Event) is None
+
+
+def test_nobody_waits_for_what_takes_its_time(room: Room) -> None:
+    waited: list[bool] = []
+
+    def slow() -> None:
+        for _ in range(2):
+            waited.append(room.inbox.when_idle(threading.Event) is not None)
+            room.pass_time(MOMENT)
+
+    room.put("slow", slow)
+    room.run()
+    assert waited == [True, False]
 
 
 def test_after_its_patience_the_next_one_starts(room: Room) -> None:
