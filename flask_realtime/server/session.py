@@ -238,7 +238,7 @@ class Session:
         answer = self.protocol.receive_probe_packet(decode_text(message))
         if answer is not None:
             transport.push(Message.of(encode_text(answer)))
-        if self.protocol.on_websocket:
+        if not self.protocol.upgrading:
             self.transport, self.candidate = transport, None
             self.engine.upgraded(self)
         if self.poll is not None and not self.poll.answering:
@@ -290,11 +290,12 @@ class Session:
             return PING.payload_part if on_polling and self.protocol.take_ping() else NOOP.payload_part
         messages = self._collect(self.engine.config.max_http_buffer_size, MAX_RESPONSE_PACKETS)
         parts = [message.payload_part for message in messages]
-        if self.drained:
+        if not parts:
+            if not self.drained:
+                return None
+            # By itself: the JavaScript client drops what comes together with it.
             parts.append(CLOSE.payload_part)
             poll.last = True
-        if not parts:
-            return None
         poll.answering = True
         return SEPARATOR.join(parts)
 
@@ -404,7 +405,7 @@ class Session:
             return
         self.close_code = code
         self.protocol.close(self.engine.now())
-        if self.candidate is not None:
+        if self.candidate is not None and not self.protocol.upgrading:
             self.candidate.abort(code)
             self.candidate = None
         self.engine.schedule(self)

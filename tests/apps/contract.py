@@ -200,6 +200,13 @@ def register_connection(socketio: SocketIO, namespace: str, log: Log) -> None:
     def disconnect_me():
         disconnect()
 
+    @socketio.on("close-me", namespace=namespace)
+    def close_me(seconds):
+        """Say goodbye after a while, and close the connection."""
+        socketio.sleep(seconds)
+        emit("goodbye")
+        socketio.server.eio.disconnect(socketio.server.manager.eio_sid_from_sid(request.sid, namespace))
+
     @socketio.on("raise", namespace=namespace)
     def fail(*args):
         raise RuntimeError("raised on purpose", *args)

@@ -227,6 +227,17 @@ test("disconnect by the server is final for the client", async () => {
   assert.notEqual(socket.id, id);
 });
 
+test("what is sent before the connection is closed arrives, wherever the upgrade has got to", async () => {
+  const closings = Array.from({ length: 20 }, async (_, milliseconds) => {
+    const socket = await client({ reconnection: false });
+    socket.emit("close-me", milliseconds / 1000);
+    const [reason] = await once(socket, "disconnect");
+    assert.match(reason, /^transport close$/);
+    assert.deepEqual(socket.events.received, [["goodbye"]]);
+  });
+  await Promise.all(closings);
+});
+
 test("one namespace can go and come back while the other stays", async () => {
   const main = await client();
   const a = main.io.socket("/a");

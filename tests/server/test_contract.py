@@ -508,6 +508,85 @@ class Test4Upgrade:
         assert candidate.close_code == 1000
         assert world.refusals == {"upgrade timeout": 1}
 
+    @pytest.mark.parametrize("how", ["close", "drain"])
+    def test_a_client_that_polls_no_more_hears_on_the_websocket_that_we_have_closed(
+        self, world: World, how: str
+    ) -> None:
+        client = EngineClient.polling(world).connect()
+        candidate = client.connect_candidate()
+        candidate.send("2probe")
+        world.settle()
+        assert client.poll is None  # it was released
+        emit(world, 1)
+
+        def go_on() -> None:
+            if client.candidate is not None:
+                assert candidate.close_code is None
+                client.complete_upgrade()
+            world.settle()
+
+        if how == "close":
+            with world.engine.lock:
+                client.session.close()
+            go_on()
+        else:
+            world.drain(meanwhile=go_on)
+        assert numbers(client) == [1]
+        assert candidate.close_code == (1000 if how == "close" else 1001)
+        assert world.called("disconnect") == [("server disconnect" if how == "close" else "transport close",)]
+        assert world.stats == NOTHING
+
+    def test_a_client_that_still_polls_hears_there_that_we_have_closed(self, world: World) -> None:
+        client = EngineClient.polling(world).connect()
+        client.keep_polling = False
+        candidate = client.connect_candidate()
+        candidate.send("2probe")
+        world.settle()
+        emit(world, 1)
+        with world.engine.lock:
+            client.session.close()
+        assert world.fetch(query=client.query).packets == ['42["n",1]']
+        assert world.fetch(query=client.query).packets == ["1"]
+        world.settle()
+        assert candidate.close_code == 1000
+        assert world.stats == NOTHING
+
+    @pytest.mark.parametrize("step", ["abort", "message", "timeout"])
+    def test_an_upgrade_that_fails_after_we_have_closed(self, world: World, step: str) -> None:
+        client = EngineClient.polling(world).connect()
+        client.keep_polling = False
+        candidate = client.connect_candidate()
+        candidate.send("2probe")
+        world.settle()
+        emit(world, 1)
+        with world.engine.lock:
+            client.session.close()
+        if step == "abort":
+            candidate.abort()
+        elif step == "message":
+            candidate.send("4x")
+        else:
+            world.advance(10.5)
+        world.settle()
+        assert world.fetch(query=client.query).packets == ['42["n",1]']
+        assert world.fetch(query=client.query).packets == ["1"]
+        world.settle()
+        assert candidate.eof or step == "abort"
+        assert world.stats == NOTHING
+
+    def test_a_client_that_has_not_been_probed_polls_on(self, world: World) -> None:
+        client = EngineClient.polling(world).connect()
+        candidate = client.connect_candidate()
+        world.settle()
+        emit(world, 1)
+        with world.engine.lock:
+            client.session.close()
+        world.settle()
+        assert candidate.close_code == 1000
+        assert numbers(client) == [1]
+        assert client.closed
+        assert world.stats == NOTHING
+
     def test_a_second_upgrade_is_refused_and_the_first_goes_on(self, world: World) -> None:
         client = EngineClient.polling(world).connect()
         first = client.connect_candidate()
@@ -1444,14 +1523,15 @@ class Test10Drain:
         emit(world, 0)
         world.settle()
         emit(world, 1)
-        fetched = []
+        fetched: list[list[Any]] = []
 
         def poll() -> None:
-            if world.backend.time > 0.5 and not fetched:
-                fetched.append(world.fetch(query=client.query))
+            if world.backend.time > 0.5 and ["1"] not in fetched:
+                fetched.append(world.fetch(query=client.query).packets)
 
         world.drain(meanwhile=poll)
-        assert fetched[0].packets == ['42["n",1]', "1"]
+        # The JavaScript client drops what comes together with the close.
+        assert fetched == [['42["n",1]'], ["1"]]
         assert world.stats == NOTHING
 
     def test_a_client_that_does_not_come_is_not_waited_for(self, world: World) -> None:

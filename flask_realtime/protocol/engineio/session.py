@@ -69,12 +69,9 @@ class SessionProtocol:
         return self.state is not _CLOSED and self.state is not _CLOSING
 
     @property
-    def on_websocket(self) -> bool:
-        return self.state is State.WEBSOCKET
-
-    @property
     def upgrading(self) -> bool:
-        return self.state is State.UPGRADING or self.state is State.PROBED
+        """A websocket is about to become the transport."""
+        return self._upgrade_by is not None
 
     # Packets on the session's own transport
 
@@ -117,14 +114,14 @@ class SessionProtocol:
         """A packet on the websocket that wants to become the transport.
 
         :returns: the packet to send on that websocket, if any. The upgrade is
-            complete when :attr:`on_websocket` has become true.
+            complete when :attr:`upgrading` has become false.
         :raises RemoteProtocolError: for anything but the ladder's next rung.
         """
         try:
             if packet == (PacketType.PING, "probe"):
                 self.state = next_state(self.state, Input.PROBED)
                 return PROBE_ANSWER
-            if packet.type is PacketType.UPGRADE:
+            if packet.type is PacketType.UPGRADE and self.upgrading:
                 self.state = next_state(self.state, Input.UPGRADED)
                 self._upgrade_by = None
                 return None
@@ -141,10 +138,15 @@ class SessionProtocol:
     # The end
 
     def close(self, now: float) -> None:
-        """Close from our side; the peer has ``ping_timeout`` to fetch what is left."""
+        """Close from our side; the peer has ``ping_timeout`` to fetch what is left.
+
+        An upgrade whose probe was answered goes on: the client may already have given up polling.
+        """
         if self.alive:
+            if self.state is not State.PROBED:
+                self._upgrade_by = None
             self.state = next_state(self.state, Input.CLOSE)
-            self._ping_at = self._upgrade_by = None
+            self._ping_at = None
             self.ping_queued = False
             self._pong_by = now + self._timing.ping_timeout
 

@@ -70,6 +70,9 @@ TRANSITIONS: dict[State, dict[Input, State]] = {
         Input.END: State.CLOSED,
     },
     State.CLOSING: {
+        # A client that is climbing the last rung polls no more: it can be told there only.
+        Input.UPGRADED: State.CLOSING,
+        Input.UPGRADE_FAILED: State.CLOSING,
         Input.END: State.CLOSED,
     },
     State.CLOSED: {},

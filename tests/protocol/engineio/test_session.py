@@ -97,9 +97,9 @@ class TestUpgrade:
         assert protocol.upgrading
         assert protocol.receive_probe_packet(PROBE) == (PacketType.PONG, "probe")
         assert protocol.upgrading
-        assert not protocol.on_websocket
+        assert protocol.state is State.PROBED
         assert protocol.receive_probe_packet(UPGRADE) is None
-        assert protocol.on_websocket
+        assert protocol.state is State.WEBSOCKET
         assert not protocol.upgrading
         assert protocol.next_deadline() == 25.0
 
@@ -216,8 +216,39 @@ class TestTheEnd:
             assert protocol.handle_timeout(1e9) == TimedOut()
 
     def test_closing_ends_an_upgrade(self) -> None:
-        protocol = probed()
+        protocol = session()
+        protocol.begin_upgrade(0.5)
         protocol.close(1.0)
+        assert not protocol.upgrading
         assert protocol.next_deadline() == 21.0
         protocol.abort_upgrade()
         assert protocol.state is State.CLOSING
+        for packet in (PROBE, UPGRADE):
+            with pytest.raises(RemoteProtocolError, match="broken upgrade"):
+                protocol.receive_probe_packet(packet)
+
+    def test_an_upgrade_whose_probe_was_answered_goes_on_while_closing(self) -> None:
+        protocol = session()
+        protocol.begin_upgrade(0.5)
+        protocol.receive_probe_packet(PROBE)
+        protocol.close(1.0)
+        assert protocol.next_deadline() == 10.5
+        with pytest.raises(RemoteProtocolError, match="broken upgrade"):
+            protocol.receive_probe_packet(PROBE)
+        assert protocol.receive_probe_packet(UPGRADE) is None
+        assert not protocol.upgrading
+        assert protocol.state is State.CLOSING
+        assert protocol.next_deadline() == 21.0
+        with pytest.raises(RemoteProtocolError, match="broken upgrade"):
+            protocol.receive_probe_packet(UPGRADE)
+
+    def test_an_upgrade_that_is_not_completed_while_closing(self) -> None:
+        protocol = session()
+        protocol.begin_upgrade(0.5)
+        protocol.receive_probe_packet(PROBE)
+        protocol.close(1.0)
+        assert protocol.handle_timeout(10.5) == TimedOut(upgrade=True)
+        protocol.abort_upgrade()
+        assert protocol.state is State.CLOSING
+        assert protocol.handle_timeout(20.9) == TimedOut()
+        assert protocol.handle_timeout(21.0) == TimedOut(closing=True)

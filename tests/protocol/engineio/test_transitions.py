@@ -27,6 +27,8 @@ EXPECTED = {
     (State.PROBED, Input.END): State.CLOSED,
     (State.WEBSOCKET, Input.CLOSE): State.CLOSING,
     (State.WEBSOCKET, Input.END): State.CLOSED,
+    (State.CLOSING, Input.UPGRADED): State.CLOSING,
+    (State.CLOSING, Input.UPGRADE_FAILED): State.CLOSING,
     (State.CLOSING, Input.END): State.CLOSED,
 }
 
@@ -56,4 +58,4 @@ def test_every_state_can_be_reached_and_left() -> None:
 
 def test_nothing_leads_back_from_the_end() -> None:
     assert TRANSITIONS[State.CLOSED] == {}
-    assert set(TRANSITIONS[State.CLOSING].values()) == {State.CLOSED}
+    assert set(TRANSITIONS[State.CLOSING].values()) == {State.CLOSING, State.CLOSED}
