@@ -10,7 +10,7 @@ __all__ = ["drain"]
 
 #: the part of the time that running handlers may take; the rest is for flushing
 FOR_HANDLERS = 0.7
-#: how long to wait for clients that have no poll pending
+#: how long to wait for clients that poll: each has to come back to be told
 ABSENCE = 1.0  # seconds
 STEP = 0.01
 
@@ -34,10 +34,10 @@ def drain(engines: Sequence[Engine], serving: bool) -> None:
     _wait(busy, lambda: _all_closed(busy), start + FOR_HANDLERS * timeout)
     for engine in busy:
         engine.close_all()
-    _wait(busy, lambda: not any(e.absent() for e in busy), busy[0].now() + (ABSENCE if serving else 0.0))
-    for engine in busy:
-        engine.end_absent()
-    _wait(busy, lambda: not any(e.guests() or e.work_pending for e in busy), start + timeout)
+    _wait(
+        busy, lambda: not any(e.polling_guests() for e in busy), busy[0].now() + (ABSENCE if serving else 0.0)
+    )
+    _wait(busy, lambda: _all_gone(busy), start + timeout)
     leftover = sum(len(engine.guests()) for engine in busy)
     if leftover:
         busy[0].logger.warning("%d sessions were cut off after the drain's %g s", leftover, timeout)
@@ -46,6 +46,12 @@ def drain(engines: Sequence[Engine], serving: bool) -> None:
 def _all_closed(engines: Sequence[Engine]) -> bool:
     closed = [engine.close_when_idle() for engine in engines]
     return all(closed)
+
+
+def _all_gone(engines: Sequence[Engine]) -> bool:
+    for engine in engines:
+        engine.end_absent()  # some have just been written to
+    return not any(engine.guests() or engine.work_pending for engine in engines)
 
 
 def _wait(engines: Sequence[Engine], done: Callable[[], bool], deadline: float) -> None:

@@ -210,16 +210,17 @@ class Engine:
     def end_absent(self) -> None:
         """End the sessions on polling that have no poll pending: nobody is there to be told."""
         with self.lock:
-            for session in self.absent():
-                session.end(DisconnectReason.TRANSPORT_CLOSE)
-
-    def absent(self) -> list[Session]:
-        """Sessions on polling that have no poll pending."""
-        return [s for s in self.guests() if s.transport is None and s.poll is None]
+            for session in self.polling_guests():
+                if session.poll is None:
+                    session.end(DisconnectReason.TRANSPORT_CLOSE)
 
     def guests(self) -> list[Session]:
         """Sessions of real clients."""
         return [s for s in self.sessions.copy().values() if s.host is None]
+
+    def polling_guests(self) -> list[Session]:
+        """Those of them that poll."""
+        return [session for session in self.guests() if session.transport is None]
 
     def stats(self) -> dict[str, int]:
         """Counts of what is alive here."""

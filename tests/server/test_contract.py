@@ -1544,6 +1544,30 @@ class Test10Drain:
         assert world.backend.time - started < 1.2
         assert world.called("disconnect") == [("transport close",)]
 
+    @pytest.mark.parametrize("written_after", [0.0, 1.5])
+    def test_a_client_that_does_not_come_back_is_not_waited_for(
+        self, world: World, written_after: float
+    ) -> None:
+        client = EngineClient.polling(world).connect()
+        client.keep_polling = False
+        emit(world, 0)
+        world.settle()
+        emit(world, 1)
+        exchange = world.request(query=client.query)
+        exchange.begin()
+        written: list[float] = []
+
+        def write() -> None:
+            if world.backend.time >= started + written_after and not written:
+                written.append(world.backend.time)
+                exchange.serve()
+
+        started = world.backend.time
+        world.drain(meanwhile=write)
+        assert written
+        assert world.backend.time - started < max(written_after, 1) + 0.2
+        assert world.called("disconnect") == [("transport close",)]
+
     def test_a_client_that_does_not_read_is_cut_off_after_the_time(self, make_world: MakeWorld) -> None:
         world = make_world(drain_timeout=5)
         world.record("disconnect")
