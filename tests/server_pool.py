@@ -41,10 +41,13 @@ def check_available(kind: ServerKind, require: Callable[[str, object], None]) ->
 
 
 class ServerPool:
-    """Running servers, to be shared by tests that leave them as they found them."""
+    """Running servers, to be shared by tests that leave them as they found them.
 
-    def __init__(self, exit_stack: contextlib.ExitStack) -> None:
-        self._exit_stack = exit_stack
+    A context manager, at whose end all stop at the same time.
+    """
+
+    def __init__(self) -> None:
+        self._exit_stack = contextlib.ExitStack()
         self._servers: dict[tuple[object, ...], RunningServer] = {}
         self._failures: dict[tuple[object, ...], str] = {}
 
@@ -62,6 +65,18 @@ class ServerPool:
                 raise
             self._servers[key] = server
         return server
+
+    def __enter__(self) -> ServerPool:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._exit_stack:
+            for server in self._servers.values():
+                if server.alive:
+                    server.terminate()
+            for server in self._servers.values():
+                with contextlib.suppress(ServerFailed):
+                    server.wait()
 
 
 LOG_STARTS = pytest.StashKey[dict[RunningServer, int]]()

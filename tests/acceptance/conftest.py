@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -35,5 +34,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def server_pool() -> Iterator[ServerPool]:
-    with contextlib.ExitStack() as exit_stack:
-        yield ServerPool(exit_stack)
+    with ServerPool() as servers:
+        yield servers

@@ -6,7 +6,6 @@ are stopped when the next row begins. With ``-n 2 --dist loadgroup`` a row stays
 
 from __future__ import annotations
 
-import contextlib
 import resource
 from collections.abc import Callable, Iterator
 
@@ -48,8 +47,8 @@ def available_kind(kind: ServerKind, require: Callable[[str, object], None]) -> 
 @pytest.fixture(scope="session")
 def server_pool(available_kind: ServerKind) -> Iterator[ServerPool]:
     """Of one row: stopped when the next begins."""
-    with contextlib.ExitStack() as exit_stack:
-        yield ServerPool(exit_stack)
+    with ServerPool() as servers:
+        yield servers
 
 
 @pytest.fixture(params=TRANSPORTS)

@@ -64,8 +64,8 @@ def kind(request: pytest.FixtureRequest) -> ServerKind:
 
 @pytest.fixture(scope="session")
 def server_pool() -> Iterator[ServerPool]:
-    with contextlib.ExitStack() as exit_stack:
-        yield ServerPool(exit_stack)
+    with ServerPool() as servers:
+        yield servers
 
 
 @pytest.fixture(scope="class")

@@ -62,8 +62,8 @@ def environment(url: str, channel: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[ServerPool]:
-    with ExitStack() as stack:
-        yield ServerPool(stack)
+    with ServerPool() as servers:
+        yield servers
 
 
 @pytest.fixture
@@ -323,7 +323,9 @@ def test_several_workers_of_one_server(
 def test_a_drain_tells_the_other_servers(shared_redis: brokers.Redis, name: str, require: Require) -> None:
     """What disconnect handlers emit at the very end still goes out."""
     with ExitStack() as own:
-        servers = make_servers(ServerPool(own), PAIRS[0], shared_redis.url, name, require, own)
+        servers = make_servers(
+            own.enter_context(ServerPool()), PAIRS[0], shared_redis.url, name, require, own
+        )
         leaving, staying = servers.client(0), servers.client(1)
         leaving.sio.reconnection = False
         sid = leaving.sid()
