@@ -214,7 +214,8 @@ class SocketASGI:
             session = await self._session_of_poll(backend, asked.sid)
         with backend.hold_poll(receive, send) as held:
             poll = held.poll
-            handled = self._gateway.begin_poll(session, poll, backend.async_event)
+            event = None if asked.sid is None else backend.async_event
+            handled = self._gateway.begin_poll(session, poll, event)
             written = False
             try:
                 if handled is not None:

@@ -327,10 +327,10 @@ class HTTPGateway:
 
     # Sessions
 
-    def begin_poll(self, session: Session, poll: Poll, event: Callable[[], E]) -> E | None:
+    def begin_poll(self, session: Session, poll: Poll, event: Callable[[], E] | None) -> E | None:
         """A GET of the session begins.
 
-        :param event: makes one to wait for.
+        :param event: makes one to wait for; None for the first GET, which waits for nothing.
         :returns: what to wait for, :data:`.MOMENT` at most, before the answer is asked for: what the client
             has sent before is just being handled, and one response can bring all answers to it.
         :raises RemoteProtocolError: see :meth:`.Session.begin_poll`.
@@ -338,7 +338,7 @@ class HTTPGateway:
         with self.engine.lock:
             session.check_living()
             session.begin_poll(poll)
-            return session.application.when_idle(event)
+            return None if event is None else session.application.when_idle(event)
 
     def answer_poll(self, session: Session, poll: Poll) -> bytes | None:
         """The answer to a GET, where there is one already."""

@@ -292,7 +292,8 @@ class SocketMiddleware:
         start_response: StartResponse,
         sid: str,
     ) -> Iterable[bytes]:
-        answer = self._begin_poll(session, poll)
+        self._gateway.begin_poll(session, poll, None)
+        answer = self._gateway.answer_poll(session, poll)
         assert answer is not None  # the OPEN packet
         return self._respond(session, poll, answer, request, start_response, sid)
 

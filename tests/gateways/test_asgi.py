@@ -116,6 +116,22 @@ class TestPolling:
         assert (await poll.reply()).text == "4one\x1e4two"
 
     @played
+    async def test_a_handshake_waits_for_no_handler(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("flask_realtime.gateways.asgi.MOMENT", 10)
+        world = World()
+        go_on = threading.Event()
+
+        def connected(session: Any) -> None:
+            go_on.wait(10)
+            session.send("hello")
+
+        world.engineio.on_connect(connected)
+        sid = json.loads((await world.request().reply()).text[1:])["sid"]
+        assert not go_on.is_set()
+        go_on.set()
+        assert (await world.poll(sid).reply()).text == "4hello"
+
+    @played
     async def test_a_poll_does_not_wait_for_a_handler_that_takes_its_time(self) -> None:
         world = World()
         sid, go_on = await world.echo_one_of_two()

@@ -178,6 +178,18 @@ def test_a_poll_does_not_wait_for_a_handler_that_takes_its_time(
     assert replies == [(MOMENT, ['42["n",1]']), (MOMENT, ['42["n",2]'])]
 
 
+def test_a_handshake_waits_for_no_handler(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(raw=True, backend=ParkingBackend())
+    world.server.handlers.on_connect = lambda session: session.send("hello")
+    monkeypatch.setattr(world.backend, "event", None)
+    reply = world.fetch()
+    assert [packet[:1] for packet in reply.packets] == ["0"]
+    world.settle()
+    sid = reply.packets[0].partition('"sid":"')[2].partition('"')[0]  # type: ignore[union-attr]
+    monkeypatch.undo()
+    assert world.fetch(query=f"EIO=4&transport=polling&sid={sid}").packets == ["4hello"]
+
+
 @pytest.mark.parametrize("how", ["killed", "closed"])
 def test_a_session_that_ends_while_a_poll_waits_for_handlers(
     world: World, client: EngineClient, handled: list[Handled], monkeypatch: pytest.MonkeyPatch, how: str
