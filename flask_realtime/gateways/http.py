@@ -18,7 +18,7 @@ from ..protocol.engineio.request import EngineRequest, ErrorCode, parse_request
 from ..protocol.errors import RemoteProtocolError, excerpt
 from ..protocol.websocket import CloseCode, Handshake, HandshakeError, check_handshake, is_upgrade
 from ..server.logs import short
-from ..server.ports import E, Poll, WebSocketTransport
+from ..server.ports import AnyEvent, Poll, WebSocketTransport
 from .cors import CORSPolicy
 
 if TYPE_CHECKING:
@@ -327,7 +327,9 @@ class HTTPGateway:
 
     # Sessions
 
-    def begin_poll(self, session: Session, poll: Poll, event: Callable[[], E] | None) -> E | None:
+    def begin_poll(
+        self, session: Session, poll: Poll, event: Callable[[], AnyEvent] | None
+    ) -> AnyEvent | None:
         """A GET of the session begins.
 
         :param event: makes one to wait for; None for the first GET, which waits for nothing.

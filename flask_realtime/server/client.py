@@ -22,7 +22,7 @@ from .pace import Pace
 from .work import Work
 
 if TYPE_CHECKING:
-    from .ports import E
+    from .ports import AnyEvent
     from .server import Server
     from .session import Session
 
@@ -299,7 +299,7 @@ class Client:
         """See :class:`.SessionApplication`."""
         return len(self.inbox) + sum(socket.held for socket in self.sockets.values())
 
-    def when_idle(self, make: Callable[[], E]) -> E | None:
+    def when_idle(self, make: Callable[[], AnyEvent]) -> AnyEvent | None:
         """See :class:`.SessionApplication`."""
         return self.inbox.when_idle(make)
 

@@ -34,9 +34,8 @@ def drain(engines: Sequence[Engine], serving: bool) -> None:
     _wait(busy, lambda: _all_closed(busy), start + FOR_HANDLERS * timeout)
     for engine in busy:
         engine.close_all()
-    _wait(
-        busy, lambda: not any(e.polling_guests() for e in busy), busy[0].now() + (ABSENCE if serving else 0.0)
-    )
+    come_back_by = busy[0].now() + (ABSENCE if serving else 0.0)
+    _wait(busy, lambda: not any(engine.polling_guests() for engine in busy), come_back_by)
     _wait(busy, lambda: _all_gone(busy), start + timeout)
     leftover = sum(len(engine.guests()) for engine in busy)
     if leftover:

@@ -21,7 +21,7 @@ from .work import AsyncWork, Work
 
 if TYPE_CHECKING:
     from .engine import Engine
-    from .ports import E
+    from .ports import AnyEvent
 
 __all__ = ["MOMENT", "Inbox"]
 
@@ -134,7 +134,7 @@ class Inbox:
         """Nothing waits, and nothing runs that others would wait for."""
         return not self._working
 
-    def when_idle(self, make: Callable[[], E]) -> E | None:
+    def when_idle(self, make: Callable[[], AnyEvent]) -> AnyEvent | None:
         """See :meth:`.SessionApplication.when_idle`. The engine's lock is held."""
         started = self._started_at
         if not self._working or (started is not None and self.engine.now() - started >= MOMENT):

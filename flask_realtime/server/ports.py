@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Access",
+    "AnyEvent",
     "Application",
     "AsyncEvent",
     "Backend",
-    "E",
     "Event",
     "Host",
     "Joinable",
@@ -58,7 +58,8 @@ class AsyncEvent(Protocol):
     async def wait(self, timeout: float | None = None) -> bool: ...
 
 
-E = TypeVar("E", Event, AsyncEvent)
+#: as ``AnyStr``: one kind or the other
+AnyEvent = TypeVar("AnyEvent", Event, AsyncEvent)
 
 
 class Lock(Protocol):
@@ -307,7 +308,7 @@ class SessionApplication(Protocol):
         """How many events wait for their handlers."""
         ...
 
-    def when_idle(self, make: Callable[[], E]) -> E | None:
+    def when_idle(self, make: Callable[[], AnyEvent]) -> AnyEvent | None:
         """An event that is set as soon as all that has come is handled.
 
         :param make: makes one.

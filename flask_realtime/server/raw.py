@@ -18,7 +18,7 @@ from .work import FAILURE, AsyncWork, Work, completed
 if TYPE_CHECKING:
     from ..config import ServerConfig
     from .engine import Engine
-    from .ports import Backend, E
+    from .ports import AnyEvent, Backend
     from .session import Session
 
 __all__ = ["RawHandlers", "RawServer", "RawSession"]
@@ -101,7 +101,7 @@ class RawSession:
         """See :class:`.SessionApplication`."""
         return len(self.inbox)
 
-    def when_idle(self, make: Callable[[], E]) -> E | None:
+    def when_idle(self, make: Callable[[], AnyEvent]) -> AnyEvent | None:
         """See :class:`.SessionApplication`."""
         return self.inbox.when_idle(make)
 

@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 import pytest
-from engine_driver import NOTHING, EngineClient, MakeWorld, World, event_packet, payload
+from engine_driver import NOTHING, EngineClient, MakeWorld, WebSocket, World, event_packet, payload
 
 from flask_realtime.backends.clock import LoopClock
 from flask_realtime.backends.loop import Loop
@@ -40,6 +40,22 @@ def stall(client: EngineClient) -> None:
     """The client of a websocket does not read any more, and the buffers between are small."""
     assert client.ws is not None
     client.ws.stalled = True
+
+
+def probed(world: World) -> tuple[EngineClient, WebSocket]:
+    """A client that polls no more, and the websocket on which its probe was answered."""
+    client = EngineClient.polling(world).connect()
+    client.keep_polling = False
+    candidate = client.connect_candidate()
+    candidate.send("2probe")
+    world.settle()
+    return client, candidate
+
+
+def close(world: World, client: EngineClient) -> None:
+    """The app closes the client's connection."""
+    with world.engine.lock:
+        client.session.close()
 
 
 class Test1Order:
@@ -431,11 +447,7 @@ class Test4Upgrade:
         assert pending.reply.packets == ["6"]
 
     def test_polls_are_released_at_once_while_the_upgrade_is_not_complete(self, world: World) -> None:
-        client = EngineClient.polling(world).connect()
-        client.keep_polling = False
-        candidate = client.connect_candidate()
-        candidate.send("2probe")
-        world.settle()
+        client, _ = probed(world)
         emit(world, 1)
         assert world.fetch(query=client.query).packets == ["6"]
         assert world.stats["queued_packets"] == 1
@@ -512,10 +524,7 @@ class Test4Upgrade:
     def test_a_client_that_polls_no_more_hears_on_the_websocket_that_we_have_closed(
         self, world: World, how: str
     ) -> None:
-        client = EngineClient.polling(world).connect()
-        candidate = client.connect_candidate()
-        candidate.send("2probe")
-        world.settle()
+        client, candidate = probed(world)
         assert client.poll is None  # it was released
         emit(world, 1)
 
@@ -526,8 +535,7 @@ class Test4Upgrade:
             world.settle()
 
         if how == "close":
-            with world.engine.lock:
-                client.session.close()
+            close(world, client)
             go_on()
         else:
             world.drain(meanwhile=go_on)
@@ -537,14 +545,9 @@ class Test4Upgrade:
         assert world.stats == NOTHING
 
     def test_a_client_that_still_polls_hears_there_that_we_have_closed(self, world: World) -> None:
-        client = EngineClient.polling(world).connect()
-        client.keep_polling = False
-        candidate = client.connect_candidate()
-        candidate.send("2probe")
-        world.settle()
+        client, candidate = probed(world)
         emit(world, 1)
-        with world.engine.lock:
-            client.session.close()
+        close(world, client)
         assert world.fetch(query=client.query).packets == ['42["n",1]']
         assert world.fetch(query=client.query).packets == ["1"]
         world.settle()
@@ -553,14 +556,9 @@ class Test4Upgrade:
 
     @pytest.mark.parametrize("step", ["abort", "message", "timeout"])
     def test_an_upgrade_that_fails_after_we_have_closed(self, world: World, step: str) -> None:
-        client = EngineClient.polling(world).connect()
-        client.keep_polling = False
-        candidate = client.connect_candidate()
-        candidate.send("2probe")
-        world.settle()
+        client, candidate = probed(world)
         emit(world, 1)
-        with world.engine.lock:
-            client.session.close()
+        close(world, client)
         if step == "abort":
             candidate.abort()
         elif step == "message":
@@ -579,8 +577,7 @@ class Test4Upgrade:
         candidate = client.connect_candidate()
         world.settle()
         emit(world, 1)
-        with world.engine.lock:
-            client.session.close()
+        close(world, client)
         world.settle()
         assert candidate.close_code == 1000
         assert numbers(client) == [1]
@@ -639,11 +636,7 @@ class Test4Upgrade:
             assert "3probe" in client.received
 
     def test_data_waits_until_the_released_poll_is_written(self, world: World) -> None:
-        client = EngineClient.polling(world).connect()
-        client.keep_polling = False
-        candidate = client.connect_candidate()
-        candidate.send("2probe")
-        world.settle()
+        client, candidate = probed(world)
         candidate.received.clear()
         exchange = world.request(query=client.query)
         exchange.begin()
@@ -678,11 +671,7 @@ class Test4Upgrade:
         assert numbers(client) == [0, 2]
 
     def test_a_released_poll_that_breaks_after_the_upgrade_costs_nothing(self, world: World) -> None:
-        client = EngineClient.polling(world).connect()
-        client.keep_polling = False
-        candidate = client.connect_candidate()
-        candidate.send("2probe")
-        world.settle()
+        client, candidate = probed(world)
         candidate.received.clear()
         # A NOOP carries nothing: whether it arrives makes no difference.
         exchange = world.request(query=client.query)

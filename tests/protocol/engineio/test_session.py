@@ -228,9 +228,7 @@ class TestTheEnd:
                 protocol.receive_probe_packet(packet)
 
     def test_an_upgrade_whose_probe_was_answered_goes_on_while_closing(self) -> None:
-        protocol = session()
-        protocol.begin_upgrade(0.5)
-        protocol.receive_probe_packet(PROBE)
+        protocol = probed(0.5)
         protocol.close(1.0)
         assert protocol.next_deadline() == 10.5
         with pytest.raises(RemoteProtocolError, match="broken upgrade"):
@@ -243,9 +241,7 @@ class TestTheEnd:
             protocol.receive_probe_packet(UPGRADE)
 
     def test_an_upgrade_that_is_not_completed_while_closing(self) -> None:
-        protocol = session()
-        protocol.begin_upgrade(0.5)
-        protocol.receive_probe_packet(PROBE)
+        protocol = probed(0.5)
         protocol.close(1.0)
         assert protocol.handle_timeout(10.5) == TimedOut(upgrade=True)
         protocol.abort_upgrade()
